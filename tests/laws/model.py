@@ -66,7 +66,7 @@ def _stored(deliveries: Iterable[Delivery]) -> tuple[list[Event], list[Quarantin
     return sorted(events.values(), key=lambda event: event.stamp), list(quarantined.values())
 
 
-# Section 3: whom it is about.
+# Whom it is about: section 3.
 
 
 def _links(event: Event) -> list[tuple[str, str]]:
@@ -133,7 +133,7 @@ class _Identity:
         return sorted(seen for seen in self._seen if self.rep_of_anonymous(seen) == rep)
 
 
-# Section 7: erasure.
+# Who was erased: section 7.
 
 
 def _erased(events: list[Event]) -> list[Event]:
@@ -161,7 +161,7 @@ def _erased_ids(delete: Event, events: list[Event]) -> tuple[set[str], set[str]]
     return users, carried
 
 
-# Sections 4 and 5: what is said, gathered by whom it is said of.
+# What is said, gathered by whom it is said of: sections 4 and 5.
 
 
 @dataclass
@@ -286,7 +286,7 @@ def _membership(world: _World, rep: str, group: str) -> dict[str, Any] | None:
     return {"role": roles[-1] if roles else None, "joinedAt": min(event.at for event, _ in adds)}
 
 
-# Section 6: receipts.
+# What became of each message: section 6.
 
 
 def _receipts(world: _World, quarantined: list[Quarantined]) -> list[dict[str, Any]]:
