@@ -1,0 +1,220 @@
+"""API keys and workspaces: made, listed and revoked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from api.auth import Scope, scopes_of
+from models.database import Database, Transaction
+from models.values import Micros, Workspace
+
+DEFAULT_WORKSPACE = "default"
+ADMIN_KEY_NAME = "CALYX_ADMIN_KEY"
+SECRET_PREFIX = "calyx_"  # noqa: S105  # no secret: what each one begins with
+WORKSPACE_NAME_BYTES_MAX = 256
+
+_SECRET_BYTES = 32
+_PREFIX_CHARACTERS = 12
+
+_WORKSPACES = "select id, name, created_at from workspaces order by name"
+_WORKSPACE = "select id, name, created_at from workspaces where name = ?1"
+_NEW_WORKSPACE = """
+insert into workspaces (id, name, created_at, erasure_key)
+select coalesce(max(id), 0) + 1, ?1, ?2, ?3 from workspaces where true
+on conflict (name) do nothing
+"""
+_ANY_KEY = "select 1 from api_keys limit 1"
+_KEYS = """
+select k.key, w.name, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+from api_keys k join workspaces w on w.id = k.workspace_id
+"""
+_NEW_KEY = """
+insert into api_keys (workspace_id, id, key, hash, name, prefix, scopes, created_at, expires_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+on conflict (hash) do update set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at
+"""
+_REVOKE = "update api_keys set revoked_at = coalesce(revoked_at, ?3) where workspace_id = ?1 and key = ?2"
+_USED = "update api_keys set last_used_at = ?3 where workspace_id = ?1 and key = ?2"
+
+RandomBytes = Callable[[int], bytes]
+
+
+class Refused(Exception):
+    """A key or workspace that cannot be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A workspace as listed."""
+
+    workspace: Workspace
+    created_at: Micros
+
+    @property
+    def public_id(self) -> str:
+        """Return its global id."""
+        return "wsp_" + sha256(self.workspace.name.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as listed: everything but its secret, which nobody has."""
+
+    key: bytes
+    workspace: str
+    name: str
+    prefix: str
+    scopes: frozenset[Scope]
+    created_at: Micros
+    expires_at: Micros | None = None
+    revoked_at: Micros | None = None
+    last_used_at: Micros | None = None
+
+    @property
+    def public_id(self) -> str:
+        """Return its global id."""
+        return f"key_{self.key.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made, and its secret, which is not to be had again."""
+
+    key: Key
+    secret: str
+
+
+async def workspaces(database: Database) -> list[Tenant]:
+    """Return every workspace, by name."""
+    return [_tenant(row) for row in await database.read(_WORKSPACES)]
+
+
+async def find_workspace(database: Database, name: str) -> Tenant | None:
+    """Return the workspace of this name."""
+    rows = await database.read(_WORKSPACE, (name,))
+    return _tenant(rows[0]) if rows else None
+
+
+async def ensure_workspace(
+    database: Database, name: str, now: Micros, *, random: RandomBytes = secrets.token_bytes
+) -> tuple[Tenant, bool]:
+    """Return the workspace of this name, and whether it was made just now; raise Refused for no name."""
+    if not name.strip() or not name.isprintable() or len(name.encode()) > WORKSPACE_NAME_BYTES_MAX:
+        raise Refused(f"a workspace's name is 1 to {WORKSPACE_NAME_BYTES_MAX} bytes of printable text, not {name!r}")
+    found = await find_workspace(database, name)
+    if found is not None:
+        return found, False
+
+    async def work(tx: Transaction) -> None:
+        await tx.fetch(_NEW_WORKSPACE, (name, now, random(_SECRET_BYTES)))
+
+    await database.write(work)
+    (row,) = await database.read(_WORKSPACE, (name,))
+    return _tenant(row), True
+
+
+async def create(
+    database: Database,
+    workspace: Workspace,
+    scopes: Iterable[Scope],
+    *,
+    name: str,
+    now: Micros,
+    expires_at: Micros | None = None,
+    secret: str | None = None,
+    random: RandomBytes = secrets.token_bytes,
+) -> NewKey:
+    """Return a new key of a workspace, stored; a `secret` that is there already gets these scopes and works again."""
+    wanted = frozenset(scopes)
+    if not wanted:
+        raise Refused("a key needs at least one scope: ingest, read, write or admin")
+    number = random(16)
+    text = secret or SECRET_PREFIX + random(_SECRET_BYTES).hex()
+    # An operator's own secret may be short: its beginning would give too much of it away.
+    prefix = "" if secret else text[:_PREFIX_CHARACTERS]
+    words = ",".join(scope for scope in Scope if scope in wanted)
+    digest = sha256(text.encode()).digest()
+    row = (workspace.id, int.from_bytes(number[:8]) >> 1, number, digest, name, prefix, words, now, expires_at)
+
+    async def work(tx: Transaction) -> None:
+        await tx.fetch(_NEW_KEY, row)
+
+    await database.write(work)
+    made = await database.read(f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2", (workspace.id, digest))
+    if not made:
+        raise Refused("this secret is already a key of another workspace: take another")
+    return NewKey(_key(made[0]), text)
+
+
+async def listed(database: Database, workspace: Workspace | None = None) -> list[Key]:
+    """Return the keys of one workspace, or of all, revoked ones included, the newest first."""
+    tail = "order by k.created_at desc, k.key"
+    if workspace is None:
+        rows = await database.read(f"{_KEYS} {tail}")
+    else:
+        rows = await database.read(f"{_KEYS} where k.workspace_id = ?1 {tail}", (workspace.id,))
+    return [_key(row) for row in rows]
+
+
+async def revoke(database: Database, public_id: str, now: Micros) -> Key | None:
+    """Return the key of this global id, revoked; None if there is none. Revoking twice is no error."""
+    try:
+        number = bytes.fromhex(public_id.removeprefix("key_"))
+    except ValueError:
+        return None
+    owner = await database.read("select workspace_id from api_keys where key = ?1", (number,))
+    if not owner:
+        return None
+    workspace_id = owner[0][0]
+
+    async def work(tx: Transaction) -> None:
+        await tx.fetch(_REVOKE, (workspace_id, number, now))
+
+    await database.write(work)
+    (row,) = await database.read(f"{_KEYS} where k.workspace_id = ?1 and k.key = ?2", (workspace_id, number))
+    return _key(row)
+
+
+async def ensure_default(database: Database, now: Micros, admin_key: str | None) -> NewKey | None:
+    """Make workspace `default` and its first admin key; return that key if it is new and nobody knows it yet.
+
+    An `admin_key` of the operator's own is made to work, whatever became of it meanwhile.
+    """
+    fresh = not await database.read(_ANY_KEY)
+    everywhere = await workspaces(database)
+    if admin_key is None and everywhere:
+        if not fresh:
+            return None
+        tenant = next((found for found in everywhere if found.workspace.name == DEFAULT_WORKSPACE), everywhere[0])
+    else:
+        tenant, _ = await ensure_workspace(database, DEFAULT_WORKSPACE, now)
+    if admin_key is None:
+        return await create(database, tenant.workspace, [Scope.ADMIN], name="first admin key", now=now)
+    await create(database, tenant.workspace, [Scope.ADMIN], name=ADMIN_KEY_NAME, now=now, secret=admin_key)
+    return None
+
+
+async def note_used(database: Database, used: dict[tuple[int, bytes], Micros]) -> None:
+    """Store when keys, by workspace and number, were last used."""
+    if not used:
+        return
+
+    async def work(tx: Transaction) -> None:
+        for (workspace_id, key), at in sorted(used.items()):
+            await tx.fetch(_USED, (workspace_id, key, at))
+
+    await database.write(work)
+
+
+def _tenant(row: tuple[Any, ...]) -> Tenant:
+    number, name, created_at = row
+    return Tenant(Workspace(number, name), created_at)
+
+
+def _key(row: tuple[Any, ...]) -> Key:
+    key, workspace, name, prefix, scopes, *times = row
+    return Key(key, workspace, name, prefix, scopes_of(scopes), *times)

@@ -1,0 +1,118 @@
+"""What an operator sees: log lines and metrics, never bodies, traits or keys."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from models.values import Receipt
+
+_COMMIT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+_SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+# What these log quotes what callers sent.
+_SILENCED = ("strawberry",)
+
+
+class Metrics:
+    """The numbers of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._messages = Counter(
+            "calyx_messages", "Messages taken in, by what became of them.", ["outcome"], registry=self.registry
+        )
+        self._requests = Counter(
+            "calyx_requests", "Requests answered.", ["route", "method", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "calyx_request_seconds", "Time to the answer.", ["route"], buckets=_SECONDS_BUCKETS, registry=self.registry
+        )
+        self._commits = Histogram(
+            "calyx_commit_messages", "Messages that shared a commit.", buckets=_COMMIT_BUCKETS, registry=self.registry
+        )
+        self.queued_messages = Gauge("calyx_queued_messages", "Messages waiting for a commit.", registry=self.registry)
+
+    def receipt(self, receipt: Receipt) -> None:
+        """Count a message."""
+        self._messages.labels(receipt.outcome.value).inc()
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request and its time. `route` must be one of few words, never a path as sent."""
+        self._requests.labels(route, method if method in _METHODS else "other", status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def commit(self, messages: int) -> None:
+        """Count a commit of so many messages."""
+        self._commits.observe(messages)
+
+
+def set_up_logs(form: str, level: str) -> None:
+    """Send the log lines of this process to standard error, as `text` or `json`."""
+    render = _as_json if form == "json" else _as_text
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def where(error: BaseException) -> dict[str, Any]:
+    """Return what a log may say of an exception: its kind and place. Its text may quote a caller."""
+    places = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno} {code.co_qualname}")
+        step = step.tb_next
+    found: dict[str, Any] = {"error": type(error).__qualname__, "at": places[-8:]}
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        found["cause"] = type(cause).__qualname__
+    if isinstance(error, OSError):
+        found["text"] = str(error)
+    return found
+
+
+class _Forward(logging.Handler):
+    """Hands what libraries log to our own log, without the texts of exceptions."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith(_SILENCED):
+            return
+        event: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            event |= where(record.exc_info[1])
+        structlog.get_logger().log(record.levelno, record.getMessage().strip(), **event)
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+def _as_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    head = f"{event.pop('timestamp')} {event.pop('level'):<7} {_line(event.pop('event'))}"
+    return " ".join([head, *(f"{name}={_word(value)}" for name, value in event.items())]).encode("utf-8", "replace")
+
+
+def _word(value: Any) -> str:
+    text = str(value)
+    # Quoted where it could be taken for something else, a line of its own above all.
+    return text if text.isprintable() and " " not in text else repr(text)
+
+
+def _line(value: Any) -> str:
+    text = str(value)
+    return text if text.isprintable() else repr(text)

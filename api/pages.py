@@ -1,0 +1,132 @@
+"""The routes for people and operators: front page, documentation, health, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from strawberry.http.ides import get_graphql_ide_html
+
+from api import errors, openapi, reference
+from api.errors import Code, Refusal
+from api.observe import Metrics
+from api.service import Phase, Service
+from models.database import TimedOut, Unavailable
+
+TITLE = "Calyx"
+SUMMARY = "An open, self-hosted customer-data API: Segment events in, GraphQL out."
+_STATIC = Path(__file__).parent / "static"
+
+
+def pages(
+    service: Service, metrics: Metrics, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], version: str
+) -> FastAPI:
+    """Return the application behind everything that is neither a door nor GraphQL."""
+    # FastAPI's own documentation pages load from other hosts; ours do not. And no redirect, ever.
+    app = FastAPI(
+        title=TITLE,
+        summary=SUMMARY,
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_exception_handler(HTTPException, _refuse_unknown)
+    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    _add_pages(app)
+    _add_health(app, service, metrics)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    front = (_STATIC / "index.html").read_text()
+    explorer = _explorer()
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> HTMLResponse:
+        return HTMLResponse(front)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference.render(app.openapi()))
+
+    @app.get("/graphiql", include_in_schema=False)
+    async def graphiql() -> HTMLResponse:
+        return HTMLResponse(explorer)
+
+
+def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/healthz", tags=["Operation"], summary="Answers as long as the process does.")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        tags=["Operation"],
+        summary="Whether requests should come here: 200 when `ready`.",
+        responses={503: {"description": "`starting`, `draining`, `stopped` or `broken`."}},
+    )
+    async def readyz() -> JSONResponse:
+        status, message = await _readiness(service)
+        return JSONResponse({"status": status, "message": message}, 200 if status == "ready" else 503)
+
+    @app.get("/metrics", tags=["Operation"], summary="Numbers for Prometheus.", response_class=Response)
+    async def show_metrics() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _explorer() -> str:
+    """Return Strawberry's explorer, asking `/graphql`, and saying what it needs where it cannot load."""
+    page = get_graphql_ide_html("graphiql")
+    notice = (
+        "GraphiQL is loading from other hosts: this page needs the internet."
+        " If it stays like this, send queries to /graphql with curl; / shows how."
+    )
+    return page.replace(">Loading...<", f">{notice}<").replace(
+        'window.location.href.split("?")[0]', 'new URL("/graphql", window.location).href'
+    )
+
+
+async def _readiness(service: Service) -> tuple[str, str]:
+    if service.phase is not Phase.READY:
+        return service.phase.value, "send requests elsewhere, or wait"
+    try:
+        await service.opened().database.read("select 1")
+    except (Unavailable, TimedOut) as error:
+        return "broken", str(error)
+    return "ready", "requests are welcome"
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        spec = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        app.openapi_schema = openapi.describe(spec)
+    return app.openapi_schema
+
+
+async def _refuse_unknown(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    if error.status_code == 405:
+        refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"{request.method[:20]} is not for {path}")
+    else:
+        refusal = Refusal(Code.NOT_FOUND, f"nothing is at {path}: / lists what is here")
+    return JSONResponse(
+        {"code": refusal.code, "message": refusal.message}, errors.status(refusal.code), dict(error.headers or {})
+    )
+
+
+async def _refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    message = "; ".join(str(found["msg"]) for found in error.errors())
+    return JSONResponse({"code": Code.BAD_REQUEST, "message": message}, errors.status(Code.BAD_REQUEST))

@@ -1,0 +1,116 @@
+"""What is open while an application runs, and the order in which it opens and closes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from api import keys
+from api.auth import Gate
+from api.errors import unavailable
+from api.observe import Metrics
+from api.settings import Misconfigured, Settings
+from ingest.accept import Ingest
+from models import migrate
+from models.database import Database, Unavailable, open_database
+from models.values import Micros
+
+USED_SECONDS = 60.0
+"""How often it is stored when keys were last used."""
+
+log = structlog.get_logger()
+
+
+class Phase(StrEnum):
+    """Where an application is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The open database and what works on it."""
+
+    database: Database
+    ingest: Ingest
+    gate: Gate
+
+
+class Service:
+    """One application's life: what it has open, and since when it is going."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], Micros], metrics: Metrics) -> None:
+        self.phase = Phase.STARTING
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._opened: Opened | None = None
+
+    def opened(self) -> Opened:
+        """Return what is open; raise an UNAVAILABLE refusal before it is and after."""
+        if self._opened is None:
+            raise unavailable(f"Calyx is {self.phase}: send it again", retry_after_seconds=2)
+        return self._opened
+
+    def drain(self) -> None:
+        """Say from now on that no new requests should come here."""
+        if self.phase is Phase.READY:
+            self.phase = Phase.DRAINING
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open everything; on the way out let what was taken in be committed, then close."""
+        database = await open_migrated(self._settings.database_url)
+        try:
+            ingest = await self._open_ingest(database)
+            gate = Gate(database, self._clock)
+            self._opened = Opened(database, ingest, gate)
+            noting = asyncio.create_task(self._note_used())
+            self.phase = Phase.READY
+            try:
+                yield
+            finally:
+                self.drain()
+                noting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await noting
+                await ingest.close()
+                await self._note_used_once()
+                self._opened = None
+                self.phase = Phase.STOPPED
+        finally:
+            await database.close()
+
+    async def _open_ingest(self, database: Database) -> Ingest:
+        return Ingest(database)
+
+    async def _note_used(self) -> None:
+        while True:
+            await asyncio.sleep(USED_SECONDS)
+            await self._note_used_once()
+
+    async def _note_used_once(self) -> None:
+        opened = self.opened()
+        try:
+            await keys.note_used(opened.database, opened.gate.take_used())
+        except Unavailable as error:
+            # Worth a line, not a failure: it only says when a key was last seen.
+            log.warning("key_use_not_stored", why=str(error))
+
+
+async def open_migrated(url: str) -> Database:
+    """Return the open database; raise Misconfigured unless its tables are those of this version."""
+    at, head = await migrate.current(url), migrate.head()
+    if at != head:
+        raise Misconfigured(
+            f"the database is at migration {at or 'none'}, this version needs {head}: run `calyx migrate`"
+        )
+    return await open_database(url)

@@ -1,0 +1,156 @@
+"""The environment, read once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.limits import BodyLimits, GraphLimits, QueueLimits
+
+Limits = TypeVar("Limits", BodyLimits, GraphLimits, QueueLimits)
+
+PREFIX = "CALYX_"
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+_KEY_CHARACTERS = re.compile(r"[\x21-\x39\x3b-\x7e]+")
+
+
+class Misconfigured(Exception):
+    """The environment cannot be used; the message names the setting, what is wrong and what to do."""
+
+
+def _limit(kind: type[Any], name: str) -> Any:
+    # One home for each number and its reason: the limits' own module.
+    found = next(field for field in fields(kind) if field.name == name)
+    return Field(default=found.default, gt=0, description=found.metadata["why"])
+
+
+class Settings(BaseSettings):
+    """Everything an operator can change, with the default that suits a laptop."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: str = Field(
+        default="sqlite+aiosqlite:///calyx.db",
+        description="Where everything is kept: sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that serve. SQLite has room for one.")
+    admin_key: SecretStr | None = Field(
+        default=None,
+        description="An admin key of workspace `default`, ensured at every start. Unset: the first start makes one and prints it.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Segment's shared secret. Set, every request to /segment must carry a right X-Signature.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose pages may use GraphQL, such as https://app.example.com; several with commas. The SDK doors are open to all.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How log lines look: `text` for people, `json` for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged; `info` has a line for each request, `warning` only for trouble."
+    )
+    queue_max_messages: int = _limit(QueueLimits, "queue_max_messages")
+    queue_max_bytes: int = _limit(QueueLimits, "queue_max_bytes")
+    body_bytes_max: int = _limit(BodyLimits, "body_bytes_max")
+    message_bytes_max: int = _limit(BodyLimits, "message_bytes_max")
+    messages_max: int = _limit(BodyLimits, "messages_max")
+    body_seconds_max: float = _limit(BodyLimits, "body_seconds_max")
+    bodies_bytes_max: int = _limit(BodyLimits, "bodies_bytes_max")
+    graphql_body_bytes_max: int = _limit(GraphLimits, "body_bytes_max")
+    graphql_tokens_max: int = _limit(GraphLimits, "tokens_max")
+    graphql_depth_max: int = _limit(GraphLimits, "depth_max")
+    graphql_aliases_max: int = _limit(GraphLimits, "aliases_max")
+    graphql_directives_max: int = _limit(GraphLimits, "directives_max")
+    graphql_cost_max: int = _limit(GraphLimits, "cost_max")
+    graphql_seconds_max: float = _limit(GraphLimits, "seconds_max")
+
+    @property
+    def body_limits(self) -> BodyLimits:
+        """Return what a door may read."""
+        return self._limits(BodyLimits, "")
+
+    @property
+    def queue_limits(self) -> QueueLimits:
+        """Return what may wait for a commit."""
+        return self._limits(QueueLimits, "")
+
+    @property
+    def graph_limits(self) -> GraphLimits:
+        """Return what a GraphQL request may ask for."""
+        return self._limits(GraphLimits, "graphql_")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Return whether the database is a file of our own."""
+        return self.database_url.startswith("sqlite")
+
+    def _limits(self, kind: type[Limits], prefix: str) -> Limits:
+        return kind(**{field.name: getattr(self, prefix + field.name) for field in fields(kind)})
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
+        return url
+
+    @field_validator("admin_key")
+    @classmethod
+    def _sendable_key(cls, key: SecretStr | None) -> SecretStr | None:
+        # It must fit into a header, and Basic authorization ends the user name at a colon.
+        if key is not None and not _KEY_CHARACTERS.fullmatch(key.get_secret_value()):
+            raise ValueError("use ASCII letters, digits and signs, without spaces and colons")
+        return key
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            # A pattern is one slip away from matching https://evilexample.com, and `*` is everybody.
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write each one out as https://app.example.com,"
+                    " in lower case, without path, wildcard or slash at the end"
+                )
+        return origins
+
+    @model_validator(mode="after")
+    def _one_writer_on_sqlite(self) -> Settings:
+        if self.is_sqlite and self.workers > 1:
+            raise ValueError(
+                f"CALYX_WORKERS is {self.workers}, but SQLite lets one process write at a time and starves the others:"
+                " set CALYX_WORKERS=1, or CALYX_DATABASE_URL to PostgreSQL"
+            )
+        return self
+
+
+def load(**given: object) -> Settings:
+    """Return the settings of the environment with those `given` before them; raise Misconfigured."""
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # names and types are pydantic's to check
+    except ValidationError as error:
+        raise Misconfigured("\n".join(_explain(found) for found in error.errors())) from None
+
+
+def _explain(found: Any) -> str:
+    message = str(found["msg"]).removeprefix("Value error, ")
+    where = "".join(str(part) for part in found["loc"][:1])
+    return f"{PREFIX}{where.upper()}: {message}" if where else message
