@@ -74,7 +74,7 @@ def _links(event: Event) -> list[tuple[str, str]]:
     if event.type == "delete" or event.user is None:
         return []
     links = [(event.anonymous, event.user)] if event.anonymous is not None else []
-    # "`alias` also counts as an event that carries anonymousId = previousId."
+    # An `alias` counts as an event that carries its previousId as anonymousId too.
     return links + [(previous, user) for previous, user in _alias(event)]
 
 
@@ -324,7 +324,7 @@ def _outcome(world: _World, event: Event) -> str:
         return "erased"
     if any(other.message_id == event.message_id and other != event for other in world.events):
         return "conflict"
-    # "It wrote keys (traits, membership, alive/deleted) and a newer write stands on each."
+    # It wrote keys, and a newer write stands on each of them.
     wrote = world.wrote[event.stamp]
     if wrote and all(world.newest[register] > event.stamp for register in wrote):
         return "superseded"

@@ -186,6 +186,12 @@ def test_a_marked_track_is_about_the_customer_it_names_else_about_the_account() 
     assert account("g1", a("track", **sent, groupId="g1"))["audiences"].keys() == {"vip"}
 
 
+def test_an_audience_key_marks_a_track_without_personas() -> None:
+    sent = track("Audience Entered", 20, userId="u1", properties={"audience_key": "vip"})
+    known = customer("user:u1", a("page", 10, userId="u1"), sent)
+    assert (known["audiences"]["vip"]["origin"], known["lastSeenAt"]) == ("ENGAGE", t(10))
+
+
 def test_a_track_with_personas_alone_writes_nothing() -> None:
     sent = track("Report Viewed", userId="u1", context=engage("vip"), properties={"vip": True})
     assert traits(customer("user:u1", sent)) == {}
@@ -308,6 +314,19 @@ def test_what_an_erased_event_says_of_an_account_stands() -> None:
     gone = track("Account Deleted", 20, group="g1", userId="u1")
     assert account("g1", delete, created, gone)["deletedAt"] == t(20)
     assert outcomes(created, track("Account Created", 20, group="g1", userId="u2", properties={"name": "B"}))["c"] == ["applied"]
+
+
+def test_links_aliases_and_memberships_of_erased_events_are_gone() -> None:
+    delete = a("delete", 50, userId="u2")
+    old = [
+        a("alias", 20, previousId="u1", userId="u2"),
+        a("group", 20, userId="u2", groupId="g1"),
+        a("page", 20, userId="u2", anonymousId="a1"),
+    ]
+    new = [a("page", 60, userId=user, received=60) for user in ("u1", "u2")]
+    known = model.state([delete, *old, *new, a("page", 60, anonymousId="a1", received=60)])["customers"]
+    assert known.keys() == {"anonymous:a1", "user:u1", "user:u2"}
+    assert (known["user:u2"]["aliases"], known["user:u2"]["accounts"], known["user:u2"]["anonymousIds"]) == ([], {}, [])
 
 
 def test_a_mark_that_was_erased_does_not_count() -> None:
