@@ -1,0 +1,1 @@
+"""GraphQL in: a selection becomes a plan, one statement, and bytes."""

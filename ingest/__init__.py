@@ -1,0 +1,1 @@
+"""How an event gets in: the log, what messages mean, and the fold."""

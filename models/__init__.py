@@ -1,0 +1,1 @@
+"""What we know: values, tables, and the databases they stand in."""
