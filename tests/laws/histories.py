@@ -119,8 +119,8 @@ def _echo(cast: Cast, earlier: Delivery) -> Delivery:
         return earlier
     changes: dict[str, dict[str, Any]] = {
         "same": {},
-        "transport": {"_metadata": {"retryCount": 1}, "integrations": {"All": False}, "version": 2, "channel": "server"},
-        "stamped": {"sentAt": "2026-01-01T00:00:58Z"},
+        "transport": {"integrations": {"All": False}, "version": 2, "channel": "server"},
+        "stamped": {"sentAt": "2026-01-01T00:00:58Z", "_metadata": {"retryCount": 1}},
         "time": {"timestamp": _time_text(cast, cast.pick(cast.moments))},
         "user": {"userId": cast.pick(cast.users)},
         "trait": {"traits": {cast.pick(KEYS): cast.pick(VALUES)}},
@@ -168,7 +168,7 @@ def _put_time(cast: Cast, body: dict[str, Any]) -> None:
         "none": {},
         "unreadable": {"timestamp": cast.pick(UNREADABLE)},
         "date": {"timestamp": cast.pick(["2026-01-01", "2025-12-31"])},
-        "old": {"timestamp": cast.pick(["2015-02-02T00:00:00+23:00", 1_422_835_200, "1985-01-01"])},
+        "old": {"timestamp": cast.pick(["2015-02-02T00:00:00+23:00", 1_422_835_200, "1985-01-01", 31_557_600_000])},
     }[how]
 
 

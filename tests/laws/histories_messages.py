@@ -10,7 +10,7 @@ ABSENT_IDS: list[Any] = [None, "", "  ", True, {"id": "u1"}, ["u1"]]
 FLAG_KEYS = ["vip", "risk"]
 KEYS = [*FLAG_KEYS, "email", "Email", "e-mail", "first_name", "firstName", "last_name", "name", "Name", "plan", "total billed"]
 VALUES: list[Any] = [
-    True, False, None, "x", "y", "", " ", 1, 1.0, -0.0, 2.5, 1e21, 2**70, "true", "false", "a\x00b", "\ud800",
+    True, False, None, "x", "y", "", " ", 1, 1.0, -0.0, 2.5, 1e-6, 1.5e-7, 1e20, 1e21, 2**70, "true", "false", "a\x00b", "\ud800",
     {"b": 1, "a": [None, 0.1]}, {}, [], float("nan"),
 ]  # fmt: skip
 FLAG_VALUES: list[Any] = [*[True, False] * 4, None, "true", "false", "x", 1]
@@ -128,12 +128,12 @@ B2B_PROPERTIES: dict[str, Sequence[Any]] = {
 
 
 def _b2b(cast: Cast) -> dict[str, Any]:
-    name = cast.pick(B2B + B2B[3:5] * 2)
+    name = cast.pick(B2B + B2B[3:5] * 2 + B2B[3:4] * 2)
     if cast.chance(20):
         name = cast.pick([f"User {name}", name.lower(), f"  {name.upper()} ", f"user {name}"])
     properties = _traits(cast) if cast.chance(40) else {}
     for key, values in B2B_PROPERTIES.items():
-        if cast.chance(40):
+        if cast.chance(70 if key == "role" else 30):
             properties[key] = cast.pick(values)
     body = {"type": "track", "event": name, **_ids(cast, ["uc", "uc", "ug", "ac", "uac", "c", "u"]), "properties": properties}
     if cast.chance(15):
@@ -157,7 +157,8 @@ def _flag(cast: Cast) -> dict[str, Any]:
     if how in {"identify", "plain", "group"}:
         return {"type": "group" if how == "group" else "identify", **body, "traits": {key: value, **_traits(cast)}}
     if how == "trait_key":
-        return {"type": "track", "event": "Trait Computed", **body, "properties": {"trait_key": key, **carried}}
+        event = cast.pick(["Trait Computed", "Trait Computed", "Audience Entered"])
+        return {"type": "track", "event": event, **body, "properties": {"trait_key": key, **carried}}
     event = {"entered": "Audience Entered", "exited": "audience exited", "b2b": cast.pick(B2B)}[how]
     return {"type": "track", "event": event, **body, "properties": {"audience_key": key, **carried}}
 
