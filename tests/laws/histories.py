@@ -20,7 +20,17 @@ BASE_US = 1_767_225_600 * SECOND_US  # 2026-01-01T00:00:00Z
 
 # Seconds from BASE_US. Deliveries come before, between and after what they tell.
 RECEIPTS = [50, 50, 60, 60, 15, 25, 5000]
-UNREADABLE: list[Any] = ["yesterday", "", "0001-01-01", "2026-13-01T00:00:00Z", -5, True, {"at": 1}, 1e300, float("inf")]
+UNREADABLE: list[Any] = [
+    "yesterday",
+    "",
+    "0001-01-01",
+    "2026-13-01T00:00:00Z",
+    -5,
+    True,
+    {"at": 1},
+    1e300,
+    float("inf"),
+]
 
 
 @dataclass(frozen=True)

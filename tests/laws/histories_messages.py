@@ -8,7 +8,19 @@ DEVICES: list[Any] = ["a1", "a2", "u1"]  # A userId `u1` and an anonymousId `u1`
 GROUPS: list[Any] = ["g1", "g2", 777]
 ABSENT_IDS: list[Any] = [None, "", "  ", True, {"id": "u1"}, ["u1"]]
 FLAG_KEYS = ["vip", "risk"]
-KEYS = [*FLAG_KEYS, "email", "Email", "e-mail", "first_name", "firstName", "last_name", "name", "Name", "plan", "total billed"]
+KEYS = [
+    *FLAG_KEYS,
+    "email",
+    "Email",
+    "e-mail",
+    "first_name",
+    "firstName",
+    "last_name",
+    "name",
+    "Name",
+    "plan",
+    "total billed",
+]
 VALUES: list[Any] = [
     True, False, None, "x", "y", "", " ", 1, 1.0, -0.0, 2.5, 1e-6, 1.5e-7, 1e20, 1e21, 2**70, "true", "false", "a\x00b", "\ud800",
     {"b": 1, "a": [None, 0.1]}, {}, [], float("nan"),
@@ -86,7 +98,10 @@ def _traits(cast: Cast) -> dict[str, Any]:
 
 
 def _personas(cast: Cast) -> dict[str, Any]:
-    marks: dict[str, Any] = {"computation_key": cast.pick(cast.flags), "computation_class": cast.pick(["audience", "trait", "new"])}
+    marks: dict[str, Any] = {
+        "computation_key": cast.pick(cast.flags),
+        "computation_class": cast.pick(["audience", "trait", "new"]),
+    }
     if cast.chance(60):
         marks["computation_id"] = cast.pick(["aud_1", "aud_2"])
     return {"personas": marks}
@@ -109,7 +124,12 @@ def _group(cast: Cast) -> dict[str, Any]:
 
 def _track(cast: Cast) -> dict[str, Any]:
     name = cast.pick(["Report Viewed", "Signed In", "User Signed Out", "Invite Sent", "", None])
-    body = {"type": "track", "event": name, **_ids(cast, ["u", "a", "ua", "uc", "g", "ug"]), "properties": _traits(cast)}
+    body = {
+        "type": "track",
+        "event": name,
+        **_ids(cast, ["u", "a", "ua", "uc", "g", "ug"]),
+        "properties": _traits(cast),
+    }
     if cast.chance(5):
         body["properties"] = cast.pick([None, "x", [1]])
     if cast.chance(15):
@@ -117,7 +137,15 @@ def _track(cast: Cast) -> dict[str, Any]:
     return body
 
 
-B2B = ["Signed Up", "Account Created", "Account Deleted", "Account Added User", "Account Removed User", "Trial Started", "Trial Ended"]
+B2B = [
+    "Signed Up",
+    "Account Created",
+    "Account Deleted",
+    "Account Added User",
+    "Account Removed User",
+    "Trial Started",
+    "Trial Ended",
+]
 B2B_PROPERTIES: dict[str, Sequence[Any]] = {
     "role": ["admin", "owner", "admin", "owner", None, "", 3, True],
     "type": ["x"],
@@ -135,7 +163,12 @@ def _b2b(cast: Cast) -> dict[str, Any]:
     for key, values in B2B_PROPERTIES.items():
         if cast.chance(70 if key == "role" else 30):
             properties[key] = cast.pick(values)
-    body = {"type": "track", "event": name, **_ids(cast, ["uc", "uc", "ug", "ac", "uac", "c", "u"]), "properties": properties}
+    body = {
+        "type": "track",
+        "event": name,
+        **_ids(cast, ["uc", "uc", "ug", "ac", "uac", "c", "u"]),
+        "properties": properties,
+    }
     if cast.chance(15):
         body["context"] = {**body.get("context", {}), **_personas(cast)}
     return body
@@ -172,7 +205,12 @@ def _alias(cast: Cast) -> dict[str, Any]:
 
 def _seen(kind: str) -> Callable[[Cast], dict[str, Any]]:
     def make(cast: Cast) -> dict[str, Any]:
-        return {"type": kind, "name": cast.pick(["Home", ""]), **_ids(cast, ["u", "a", "ua", "uc", "g"]), "properties": _traits(cast)}
+        return {
+            "type": kind,
+            "name": cast.pick(["Home", ""]),
+            **_ids(cast, ["u", "a", "ua", "uc", "g"]),
+            "properties": _traits(cast),
+        }
 
     return make
 

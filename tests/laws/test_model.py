@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws import model
-from tests.laws.histories import BASE_US, SECOND_US, consistent, histories, random_history
+from tests.laws.histories import (
+    BASE_US,
+    SECOND_US,
+    consistent,
+    histories,
+    random_history,
+)
 from tests.laws.model_bytes import canonical, clean, number_text
 from tests.laws.model_examples import a, an_event, customer, outcomes, t, traits
 from tests.laws.model_message import Delivery, read, read_id, read_time

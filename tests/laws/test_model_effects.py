@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from tests.laws import model
-from tests.laws.model_examples import a, account, customer, engage, outcomes, t, track, traits
+from tests.laws.model_examples import (
+    a,
+    account,
+    customer,
+    engage,
+    outcomes,
+    t,
+    track,
+    traits,
+)
 from tests.laws.model_message import Delivery, Event, Quarantined, read
 
 # 4. What it says.
@@ -35,7 +44,9 @@ def test_a_trait_is_its_newest_write_and_null_unsets_it() -> None:
 
 
 def test_at_one_instant_the_greater_message_id_stands() -> None:
-    writes = [a("identify", userId="u1", messageId=message_id, traits={"x": message_id}) for message_id in ("m2", "m10")]
+    writes = [
+        a("identify", userId="u1", messageId=message_id, traits={"x": message_id}) for message_id in ("m2", "m10")
+    ]
     assert traits(customer("user:u1", *writes)) == {"x": "m2"}
 
 
@@ -55,7 +66,9 @@ def test_signed_up_says_when_and_writes_its_properties_but_type() -> None:
 
 
 def test_account_created_names_the_account_and_its_creator_joins() -> None:
-    created = track("Account Created", 20, group="g1", userId="u1", properties={"account_name": "Acme", "name": "no", "plan": "pro"})
+    created = track(
+        "Account Created", 20, group="g1", userId="u1", properties={"account_name": "Acme", "name": "no", "plan": "pro"}
+    )
     known = model.state([created, a("group", 10, groupId="g1")])
     assert traits(known["accounts"]["g1"]) == {"name": "Acme", "plan": "pro"}
     assert (known["accounts"]["g1"]["createdAt"], known["accounts"]["g1"]["firstSeenAt"]) == (t(20), t(10))
@@ -116,7 +129,16 @@ def test_typed_fields_take_the_newest_key_that_fits() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "employees"),
-    [(329, 329), ("329", 329), (12.0, 12), (2**31, None), ("2147483648", None), (1.5, None), (True, None), ("many", None)],
+    [
+        (329, 329),
+        ("329", 329),
+        (12.0, 12),
+        (2**31, None),
+        ("2147483648", None),
+        (1.5, None),
+        (True, None),
+        ("many", None),
+    ],
 )
 def test_employees_is_a_32_bit_integer_or_its_digits(sent: Any, employees: int | None) -> None:
     assert account("g1", a("group", groupId="g1", traits={"employees": sent}))["employees"] == employees
@@ -147,7 +169,9 @@ def test_a_boolean_trait_is_a_flag_with_its_runs() -> None:
 
 
 def test_of_several_writes_at_one_instant_only_the_last_by_stamp_counts() -> None:
-    writes = [a("identify", userId="u1", messageId=name, traits={"vip": value}) for name, value in (("a", True), ("b", False))]
+    writes = [
+        a("identify", userId="u1", messageId=name, traits={"vip": value}) for name, value in (("a", True), ("b", False))
+    ]
     assert customer("user:u1", *writes)["audiences"]["vip"]["intervals"] == []
 
 
@@ -161,7 +185,9 @@ def test_true_as_text_is_a_flag_only_where_engage_wrote_it() -> None:
 
 
 def test_a_key_is_of_engage_once_a_write_was_marked_though_it_lost() -> None:
-    marked = a("identify", 10, userId="u1", context=engage("vip", computation_id="aud_1"), traits={"vip": False, "x": 1})
+    marked = a(
+        "identify", 10, userId="u1", context=engage("vip", computation_id="aud_1"), traits={"vip": False, "x": 1}
+    )
     known = customer("user:u1", marked, a("identify", 20, userId="u1", traits={"vip": True}))
     assert (known["traits"]["vip"]["origin"], known["traits"]["x"]["origin"]) == ("ENGAGE", "TRAIT")
     assert (known["audiences"]["vip"]["origin"], known["audiences"]["vip"]["computationId"]) == ("ENGAGE", "aud_1")
@@ -313,7 +339,9 @@ def test_what_an_erased_event_says_of_an_account_stands() -> None:
     assert known["accounts"]["g1"]["createdAt"] == t(10)
     gone = track("Account Deleted", 20, group="g1", userId="u1")
     assert account("g1", delete, created, gone)["deletedAt"] == t(20)
-    assert outcomes(created, track("Account Created", 20, group="g1", userId="u2", properties={"name": "B"}))["c"] == ["applied"]
+    assert outcomes(created, track("Account Created", 20, group="g1", userId="u2", properties={"name": "B"}))["c"] == [
+        "applied"
+    ]
 
 
 def test_links_aliases_and_memberships_of_erased_events_are_gone() -> None:
