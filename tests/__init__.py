@@ -1,0 +1,1 @@
+"""What Calyx promises, each promise as a test."""

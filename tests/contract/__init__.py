@@ -1,0 +1,1 @@
+"""The house rules, and that documents and schema say what is true."""

@@ -1,0 +1,1 @@
+"""The shipped application, by its own doors."""

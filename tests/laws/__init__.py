@@ -1,0 +1,1 @@
+"""Laws: the fold against a model, over histories that chance makes up."""

@@ -1,0 +1,1 @@
+"""Pure code by example: no database, no network, no clock."""
