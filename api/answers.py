@@ -10,7 +10,9 @@ from api.errors import Headers, Refusal
 JSON = b"application/json"
 
 
-async def answer(send: Send, status: int, body: bytes, *, kind: bytes = JSON, headers: Headers | None = None) -> None:
+async def answer(
+    send: Send, status: int, body: bytes, *, kind: bytes = JSON, headers: Headers | None = None
+) -> None:
     """Send an answer of one piece."""
     fields = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *(headers or ())]
     await send({"type": "http.response.start", "status": status, "headers": fields})
@@ -20,4 +22,4 @@ async def answer(send: Send, status: int, body: bytes, *, kind: bytes = JSON, he
 async def refuse(send: Send, refusal: Refusal, *, graphql: bool = False) -> None:
     """Tell the caller what was wrong, as JSON."""
     body = errors.graphql_body(refusal) if graphql else errors.body(refusal)
-    await answer(send, errors.status(refusal.code), body, headers=errors.headers(refusal))
+    await answer(send, refusal.code.value, body, headers=errors.headers(refusal))

@@ -49,7 +49,10 @@ class App:
 
 
 def create_app(
-    settings: Settings, *, clock: Callable[[], Micros] = now_micros, new_id: Callable[[], str] = random_id
+    settings: Settings,
+    *,
+    clock: Callable[[], Micros] = now_micros,
+    new_id: Callable[[], str] = random_id,
 ) -> App:
     """Return the application of these settings. It opens its database, which is at head, when it starts."""
     metrics = Metrics()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from ingest.accept import Busy, Door, Unreadable
 from starlette.types import Receive, Scope, Send
 
 from api import auth
 from api.answers import answer
 from api.errors import Code, Refusal, unavailable
 from api.intake import Intake
-from ingest.accept import Busy, Door, Unreadable
 from models.values import Micros, Receipt, Workspace
 
 SUCCESS = b'{"success": true}'
@@ -31,7 +31,13 @@ class Accepts(Protocol):
     """What the doors need of ingest."""
 
     async def deliver(
-        self, workspace: Workspace, body: bytes, *, door: Door, received_at: Micros, kind: str | None = None
+        self,
+        workspace: Workspace,
+        body: bytes,
+        *,
+        door: Door,
+        received_at: Micros,
+        kind: str | None = None,
     ) -> list[Receipt]:
         """Return what became of each message of `body`, after its commit."""
 
@@ -103,7 +109,9 @@ class Doors:
         body = SUCCESS if route.door is Door.SDK else _render(receipts)
         await answer(send, 200, body)
 
-    async def _accept(self, route: Route, headers: Mapping[bytes, bytes], receive: Receive) -> list[Receipt]:
+    async def _accept(
+        self, route: Route, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> list[Receipt]:
         caller = None
         authorization = headers.get(b"authorization")
         if authorization is not None or route.door is not Door.SDK:
@@ -159,7 +167,10 @@ def write_key(body: bytes) -> bytes | None:
 def check_signature(secret: bytes, body: bytes, given: bytes | None) -> None:
     """Raise a refusal unless `given` is Segment's signature of `body`: of its first element, if it is an array."""
     if given is None:
-        raise Refusal(Code.UNAUTHENTICATED, "no X-Signature: enter the shared secret in Segment's webhook settings")
+        raise Refusal(
+            Code.UNAUTHENTICATED,
+            "no X-Signature: enter the shared secret in Segment's webhook settings",
+        )
     right = hmac.new(secret, _signed(body), "sha1").hexdigest()
     if not hmac.compare_digest(right.encode(), given.strip().lower()):
         raise Refusal(

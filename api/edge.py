@@ -44,7 +44,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
         try:
@@ -71,7 +74,14 @@ class Edge:
         method = scope["method"]
         self._metrics.request(scope.get("calyx.route", "other"), method, status, seconds)
         # Without the query string: GraphQL over GET has its variables there.
-        log.info("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1e3, 1), id=request_id)
+        log.info(
+            "request",
+            method=method,
+            path=scope["path"],
+            status=status,
+            ms=round(seconds * 1e3, 1),
+            id=request_id,
+        )
 
 
 def _refusal(error: Exception, request_id: str) -> Refusal:
@@ -84,4 +94,7 @@ def _refusal(error: Exception, request_id: str) -> Refusal:
             return unavailable("the database is too slow now: send it again", retry_after_seconds=2)
         case _:
             log.error("failed", id=request_id, **where(error))
-            return Refusal(Code.INTERNAL, f"this is our fault, not yours; the log has more under id {request_id}")
+            return Refusal(
+                Code.INTERNAL,
+                f"this is our fault, not yours; the log has more under id {request_id}",
+            )

@@ -15,7 +15,7 @@ Refusal
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -24,25 +24,27 @@ Headers = list[tuple[bytes, bytes]]
 """Header fields as ASGI carries them: lower-case names, bytes."""
 
 
-class Code(StrEnum):
-    """The kind of a refusal, for programs."""
+class Code(Enum):
+    """The kind of a refusal: its name for programs, its value as HTTP says it."""
 
-    BAD_REQUEST = "BAD_REQUEST"
-    UNAUTHENTICATED = "UNAUTHENTICATED"
-    FORBIDDEN = "FORBIDDEN"
-    NOT_FOUND = "NOT_FOUND"
-    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
-    TOO_SLOW = "TOO_SLOW"
-    TOO_LARGE = "TOO_LARGE"
-    UNSUPPORTED_TYPE = "UNSUPPORTED_TYPE"
-    INTERNAL = "INTERNAL"
-    UNAVAILABLE = "UNAVAILABLE"
+    BAD_REQUEST = 400
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    METHOD_NOT_ALLOWED = 405
+    TOO_SLOW = 408
+    TOO_LARGE = 413
+    UNSUPPORTED_TYPE = 415
+    INTERNAL = 500
+    UNAVAILABLE = 503
 
 
 class Refusal(Exception):
     """A request that is refused: its kind, and in the message what is wrong and what to do."""
 
-    def __init__(self, code: Code, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(
+        self, code: Code, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -56,38 +58,11 @@ def unavailable(message: str, *, retry_after_seconds: float) -> Refusal:
     return Refusal(Code.UNAVAILABLE, message, headers=((b"retry-after", b"%d" % seconds),))
 
 
-def status(code: Code) -> int:
-    """Return the HTTP status of a kind of refusal."""
-    match code:
-        case Code.BAD_REQUEST:
-            return 400
-        case Code.UNAUTHENTICATED:
-            return 401
-        case Code.FORBIDDEN:
-            return 403
-        case Code.NOT_FOUND:
-            return 404
-        case Code.METHOD_NOT_ALLOWED:
-            return 405
-        case Code.TOO_SLOW:
-            return 408
-        case Code.TOO_LARGE:
-            return 413
-        case Code.UNSUPPORTED_TYPE:
-            return 415
-        case Code.INTERNAL:
-            return 500
-        case Code.UNAVAILABLE:
-            return 503
-        case _:
-            assert_never(code)
-
-
 def graphql_code(code: Code) -> str:
     """Return the `extensions.code` under which GraphQL tells of a refusal."""
     match code:
         case Code.UNAUTHENTICATED | Code.FORBIDDEN | Code.INTERNAL | Code.UNAVAILABLE:
-            return code.value
+            return code.name
         case Code.TOO_SLOW:
             return "TIMEOUT"
         case (
@@ -104,7 +79,7 @@ def graphql_code(code: Code) -> str:
 
 def body(refusal: Refusal) -> bytes:
     """Return the JSON a refused caller reads; Segment's SDKs need both members as strings."""
-    return msgspec.json.encode({"code": refusal.code.value, "message": refusal.message})
+    return msgspec.json.encode({"code": refusal.code.name, "message": refusal.message})
 
 
 def graphql_body(refusal: Refusal) -> bytes:

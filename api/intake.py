@@ -62,13 +62,19 @@ class Intake:
                     self._check_received(held)
         except TimeoutError:
             seconds = f"{self._limits.body_seconds_max:g}"
-            raise Refusal(Code.TOO_SLOW, f"the body did not arrive within {seconds} s: send it again") from None
+            raise Refusal(
+                Code.TOO_SLOW, f"the body did not arrive within {seconds} s: send it again"
+            ) from None
         finally:
             self._held_bytes -= held
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _check_declared(self, length: bytes | None) -> None:
-        if length is not None and length.isdigit() and int(length[:20]) > self._limits.body_bytes_max:
+        if (
+            length is not None
+            and length.isdigit()
+            and int(length[:20]) > self._limits.body_bytes_max
+        ):
             raise _too_large(self._limits.body_bytes_max)
 
     def _check_received(self, held: int) -> None:
@@ -85,7 +91,8 @@ def check_type(value: bytes) -> None:
     if kind and not _JSON_TYPE.fullmatch(kind):
         shown = kind[:80].decode("ascii", "replace")
         raise Refusal(
-            Code.UNSUPPORTED_TYPE, f"the Content-Type is {shown!r}: send JSON as application/json or text/plain"
+            Code.UNSUPPORTED_TYPE,
+            f"the Content-Type is {shown!r}: send JSON as application/json or text/plain",
         )
     charset = _CHARSET.search(parameters)
     if charset and charset[1] not in _CHARSETS:
@@ -99,7 +106,9 @@ def inflate(body: bytes, bytes_max: int) -> bytes:
     try:
         whole = unpacker.decompress(body, bytes_max + 1)
     except zlib.error as error:
-        raise Refusal(Code.BAD_REQUEST, f"the body is not gzip, though Content-Encoding says so: {error}") from None
+        raise Refusal(
+            Code.BAD_REQUEST, f"the body is not gzip, though Content-Encoding says so: {error}"
+        ) from None
     if len(whole) > bytes_max:
         raise _too_large(bytes_max)
     if not unpacker.eof:
@@ -127,5 +136,6 @@ def _is_packed(encoding: bytes) -> bool:
 
 def _too_large(bytes_max: int) -> Refusal:
     return Refusal(
-        Code.TOO_LARGE, f"the body is over {bytes_max} bytes, unpacked: send its messages in several requests"
+        Code.TOO_LARGE,
+        f"the body is over {bytes_max} bytes, unpacked: send its messages in several requests",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -37,7 +37,9 @@ insert into api_keys (workspace_id, id, key, hash, name, prefix, scopes, created
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 on conflict (hash) do update set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at
 """
-_REVOKE = "update api_keys set revoked_at = coalesce(revoked_at, ?3) where workspace_id = ?1 and key = ?2"
+_REVOKE = (
+    "update api_keys set revoked_at = coalesce(revoked_at, ?3) where workspace_id = ?1 and key = ?2"
+)
 _USED = "update api_keys set last_used_at = ?3 where workspace_id = ?1 and key = ?2"
 
 RandomBytes = Callable[[int], bytes]
@@ -81,6 +83,16 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A key to be made: what it may do and what it is for; a `secret` only where the operator chose it."""
+
+    name: str
+    scopes: frozenset[Scope]
+    expires_at: Micros | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NewKey:
     """A key just made, and its secret, which is not to be had again."""
 
@@ -104,7 +116,9 @@ async def ensure_workspace(
 ) -> tuple[Tenant, bool]:
     """Return the workspace of this name, and whether it was made just now; raise Refused for no name."""
     if not name.strip() or not name.isprintable() or len(name.encode()) > WORKSPACE_NAME_BYTES_MAX:
-        raise Refused(f"a workspace's name is 1 to {WORKSPACE_NAME_BYTES_MAX} bytes of printable text, not {name!r}")
+        raise Refused(
+            f"a workspace's name is 1 to {WORKSPACE_NAME_BYTES_MAX} bytes of printable text, not {name!r}"
+        )
     found = await find_workspace(database, name)
     if found is not None:
         return found, False
@@ -120,34 +134,40 @@ async def ensure_workspace(
 async def create(
     database: Database,
     workspace: Workspace,
-    scopes: Iterable[Scope],
+    wanted: Wanted,
     *,
-    name: str,
     now: Micros,
-    expires_at: Micros | None = None,
-    secret: str | None = None,
     random: RandomBytes = secrets.token_bytes,
 ) -> NewKey:
-    """Return a new key of a workspace, stored; a `secret` that is there already gets these scopes and works again."""
-    wanted = frozenset(scopes)
-    if not wanted:
+    """Return a new key of a workspace, stored. A secret that is there already gets these scopes and works again."""
+    if not wanted.scopes:
         raise Refused("a key needs at least one scope: ingest, read, write or admin")
     number = random(16)
-    text = secret or SECRET_PREFIX + random(_SECRET_BYTES).hex()
-    # An operator's own secret may be short: its beginning would give too much of it away.
-    prefix = "" if secret else text[:_PREFIX_CHARACTERS]
-    words = ",".join(scope for scope in Scope if scope in wanted)
-    digest = sha256(text.encode()).digest()
-    row = (workspace.id, int.from_bytes(number[:8]) >> 1, number, digest, name, prefix, words, now, expires_at)
+    secret = wanted.secret or SECRET_PREFIX + random(_SECRET_BYTES).hex()
+    digest = sha256(secret.encode()).digest()
+    row = (
+        workspace.id,
+        int.from_bytes(number[:8]) >> 1,
+        number,
+        digest,
+        wanted.name,
+        # An operator's own secret may be short: its beginning would give too much of it away.
+        "" if wanted.secret else secret[:_PREFIX_CHARACTERS],
+        ",".join(scope for scope in Scope if scope in wanted.scopes),
+        now,
+        wanted.expires_at,
+    )
 
     async def work(tx: Transaction) -> None:
         await tx.fetch(_NEW_KEY, row)
 
     await database.write(work)
-    made = await database.read(f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2", (workspace.id, digest))
+    made = await database.read(
+        f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2", (workspace.id, digest)
+    )
     if not made:
         raise Refused("this secret is already a key of another workspace: take another")
-    return NewKey(_key(made[0]), text)
+    return NewKey(_key(made[0]), secret)
 
 
 async def listed(database: Database, workspace: Workspace | None = None) -> list[Key]:
@@ -175,27 +195,29 @@ async def revoke(database: Database, public_id: str, now: Micros) -> Key | None:
         await tx.fetch(_REVOKE, (workspace_id, number, now))
 
     await database.write(work)
-    (row,) = await database.read(f"{_KEYS} where k.workspace_id = ?1 and k.key = ?2", (workspace_id, number))
+    (row,) = await database.read(
+        f"{_KEYS} where k.workspace_id = ?1 and k.key = ?2", (workspace_id, number)
+    )
     return _key(row)
 
 
-async def ensure_default(database: Database, now: Micros, admin_key: str | None) -> NewKey | None:
-    """Make workspace `default` and its first admin key; return that key if it is new and nobody knows it yet.
+async def ensure_default(
+    database: Database, now: Micros, admin_key: str | None, *, first_key: bool = True
+) -> NewKey | None:
+    """Make workspace `default`; where there is no key yet, return a new admin key that nobody else has seen.
 
-    An `admin_key` of the operator's own is made to work, whatever became of it meanwhile.
+    An `admin_key` of the operator's own is made to work instead, whatever became of it meanwhile.
     """
-    fresh = not await database.read(_ANY_KEY)
-    everywhere = await workspaces(database)
-    if admin_key is None and everywhere:
-        if not fresh:
-            return None
-        tenant = next((found for found in everywhere if found.workspace.name == DEFAULT_WORKSPACE), everywhere[0])
-    else:
+    if admin_key is not None:
         tenant, _ = await ensure_workspace(database, DEFAULT_WORKSPACE, now)
-    if admin_key is None:
-        return await create(database, tenant.workspace, [Scope.ADMIN], name="first admin key", now=now)
-    await create(database, tenant.workspace, [Scope.ADMIN], name=ADMIN_KEY_NAME, now=now, secret=admin_key)
-    return None
+        wanted = Wanted(ADMIN_KEY_NAME, frozenset({Scope.ADMIN}), secret=admin_key)
+        await create(database, tenant.workspace, wanted, now=now)
+        return None
+    if not first_key or await database.read(_ANY_KEY):
+        return None
+    tenant, _ = await ensure_workspace(database, DEFAULT_WORKSPACE, now)
+    wanted = Wanted("first admin key", frozenset({Scope.ADMIN}))
+    return await create(database, tenant.workspace, wanted, now=now)
 
 
 async def note_used(database: Database, used: dict[tuple[int, bytes], Micros]) -> None:

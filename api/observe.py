@@ -26,18 +26,33 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._messages = Counter(
-            "calyx_messages", "Messages taken in, by what became of them.", ["outcome"], registry=self.registry
+            "calyx_messages",
+            "Messages taken in, by what became of them.",
+            ["outcome"],
+            registry=self.registry,
         )
         self._requests = Counter(
-            "calyx_requests", "Requests answered.", ["route", "method", "status"], registry=self.registry
+            "calyx_requests",
+            "Requests answered.",
+            ["route", "method", "status"],
+            registry=self.registry,
         )
         self._seconds = Histogram(
-            "calyx_request_seconds", "Time to the answer.", ["route"], buckets=_SECONDS_BUCKETS, registry=self.registry
+            "calyx_request_seconds",
+            "Time to the answer.",
+            ["route"],
+            buckets=_SECONDS_BUCKETS,
+            registry=self.registry,
         )
         self._commits = Histogram(
-            "calyx_commit_messages", "Messages that shared a commit.", buckets=_COMMIT_BUCKETS, registry=self.registry
+            "calyx_commit_messages",
+            "Messages that shared a commit.",
+            buckets=_COMMIT_BUCKETS,
+            registry=self.registry,
         )
-        self.queued_messages = Gauge("calyx_queued_messages", "Messages waiting for a commit.", registry=self.registry)
+        self.queued_messages = Gauge(
+            "calyx_queued_messages", "Messages waiting for a commit.", registry=self.registry
+        )
 
     def receipt(self, receipt: Receipt) -> None:
         """Count a message."""
@@ -104,7 +119,9 @@ def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> byt
 
 def _as_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
     head = f"{event.pop('timestamp')} {event.pop('level'):<7} {_line(event.pop('event'))}"
-    return " ".join([head, *(f"{name}={_word(value)}" for name, value in event.items())]).encode("utf-8", "replace")
+    return " ".join([head, *(f"{name}={_word(value)}" for name, value in event.items())]).encode(
+        "utf-8", "replace"
+    )
 
 
 def _word(value: Any) -> str:

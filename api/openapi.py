@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.doors import Route, routes
-from api.errors import Code, status
 from ingest.accept import Door
+
+from api.doors import Route, routes
+from api.errors import Code
 
 Spec = dict[str, Any]
 
@@ -26,7 +27,10 @@ _MESSAGE: Spec = {
     "type": "object",
     "description": "A Segment message. What it means depends on `type`; unknown members are kept.",
     "properties": {
-        "type": {"type": "string", "examples": ["identify", "group", "track", "alias", "page", "screen", "delete"]},
+        "type": {
+            "type": "string",
+            "examples": ["identify", "group", "track", "alias", "page", "screen", "delete"],
+        },
         "messageId": {"type": "string", "description": "The same message again is stored once."},
         "userId": {"type": ["string", "number", "null"]},
         "anonymousId": {"type": ["string", "number", "null"]},
@@ -55,7 +59,11 @@ _SCHEMAS: Spec = {
         },
         "additionalProperties": True,
     },
-    "Success": {"type": "object", "properties": {"success": {"const": True}}, "required": ["success"]},
+    "Success": {
+        "type": "object",
+        "properties": {"success": {"const": True}},
+        "required": ["success"],
+    },
     "Receipts": {
         "type": "object",
         "properties": {
@@ -79,20 +87,31 @@ _SCHEMAS: Spec = {
     },
     "Refusal": {
         "type": "object",
-        "properties": {"code": {"enum": [code.value for code in Code]}, "message": {"type": "string"}},
+        "properties": {
+            "code": {"enum": [code.name for code in Code]},
+            "message": {"type": "string"},
+        },
         "required": ["code", "message"],
     },
 }
 
 _SECURITY: Spec = {
-    "basic": {"type": "http", "scheme": "basic", "description": "Segment's way: the key is the user name."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Segment's way: the key is the user name.",
+    },
     "bearer": {"type": "http", "scheme": "bearer"},
 }
 
 
 def describe(spec: Spec) -> Spec:
     """Return FastAPI's own description with the doors in it."""
-    paths = {path: {"post": _operation(path, route)} for path, route in routes().items() if not path.endswith("/")}
+    paths = {
+        path: {"post": _operation(path, route)}
+        for path, route in routes().items()
+        if not path.endswith("/")
+    }
     components = spec.get("components", {})
     schemas = components.get("schemas", {}) | _SCHEMAS
     security = components.get("securitySchemes", {}) | _SECURITY
@@ -118,9 +137,12 @@ def _operation(path: str, route: Route) -> Spec:
         # On the SDK doors the key may stand in the body instead: the empty choice.
         "security": [{"basic": []}, {"bearer": []}, *([] if segment else [{}])],
         "parameters": _parameters(segment=segment),
-        "requestBody": {"required": True, "content": body if segment else body | {"text/plain": {"schema": sent}}},
+        "requestBody": {
+            "required": True,
+            "content": body if segment else body | {"text/plain": {"schema": sent}},
+        },
         "responses": {"200": _response("Stored and durable.", told)}
-        | {str(status(code)): _response(why, "Refusal") for code, why in _REFUSALS.items()},
+        | {str(code.value): _response(why, "Refusal") for code, why in _REFUSALS.items()},
     }
 
 
@@ -128,11 +150,17 @@ def _summary(path: str, route: Route) -> str:
     if route.door is Door.SEGMENT:
         return "Take one message, or an array of them, from Segment's destination or webhook."
     what = f"one {route.kind} call" if route.kind else "many calls"
-    return f"Take {what} from Segment's SDKs." + (" The browser's short path." if len(path) == len("/v1/t") else "")
+    return f"Take {what} from Segment's SDKs." + (
+        " The browser's short path." if len(path) == len("/v1/t") else ""
+    )
 
 
 def _parameters(*, segment: bool) -> list[Spec]:
-    encoding = {"name": "Content-Encoding", "in": "header", "schema": {"enum": ["gzip", "identity"]}}
+    encoding = {
+        "name": "Content-Encoding",
+        "in": "header",
+        "schema": {"enum": ["gzip", "identity"]},
+    }
     signature = {
         "name": "X-Signature",
         "in": "header",

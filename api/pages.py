@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from strawberry.http.ides import get_graphql_ide_html
 
-from api import errors, openapi, reference
-from api.errors import Code, Refusal
+from api import openapi, reference
+from api.errors import Code
 from api.observe import Metrics
 from api.service import Phase, Service
 from models.database import TimedOut, Unavailable
@@ -27,7 +27,10 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def pages(
-    service: Service, metrics: Metrics, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], version: str
+    service: Service,
+    metrics: Metrics,
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+    version: str,
 ) -> FastAPI:
     """Return the application behind everything that is neither a door nor GraphQL."""
     # FastAPI's own documentation pages load from other hosts; ours do not. And no redirect, ever.
@@ -41,8 +44,7 @@ def pages(
         redirect_slashes=False,
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_exception_handler(HTTPException, _refuse_unknown)
-    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.exception_handler(HTTPException)(_refuse_unknown)
     _add_pages(app)
     _add_health(app, service, metrics)
     return app
@@ -78,9 +80,13 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     )
     async def readyz() -> JSONResponse:
         status, message = await _readiness(service)
-        return JSONResponse({"status": status, "message": message}, 200 if status == "ready" else 503)
+        return JSONResponse(
+            {"status": status, "message": message}, 200 if status == "ready" else 503
+        )
 
-    @app.get("/metrics", tags=["Operation"], summary="Numbers for Prometheus.", response_class=Response)
+    @app.get(
+        "/metrics", tags=["Operation"], summary="Numbers for Prometheus.", response_class=Response
+    )
     async def show_metrics() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -109,24 +115,17 @@ async def _readiness(service: Service) -> tuple[str, str]:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        spec = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        spec = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
         app.openapi_schema = openapi.describe(spec)
     return app.openapi_schema
 
 
-async def _refuse_unknown(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _refuse_unknown(request: Request, error: HTTPException) -> JSONResponse:
     path = request.url.path[:200]
-    if error.status_code == 405:
-        refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"{request.method[:20]} is not for {path}")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        code, message = Code.METHOD_NOT_ALLOWED, f"{request.method[:20]} is not for {path}"
     else:
-        refusal = Refusal(Code.NOT_FOUND, f"nothing is at {path}: / lists what is here")
-    return JSONResponse(
-        {"code": refusal.code, "message": refusal.message}, errors.status(refusal.code), dict(error.headers or {})
-    )
-
-
-async def _refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    message = "; ".join(str(found["msg"]) for found in error.errors())
-    return JSONResponse({"code": Code.BAD_REQUEST, "message": message}, errors.status(Code.BAD_REQUEST))
+        code, message = Code.NOT_FOUND, f"nothing is at {path}: / lists what is here"
+    return JSONResponse({"code": code.name, "message": message}, code.value, error.headers)

@@ -14,7 +14,9 @@ _PAGE = (Path(__file__).parent / "static" / "docs.html").read_text()
 def render(spec: Spec) -> str:
     """Return the page for `spec`."""
     operations = [
-        _operation(path, method, found) for path, item in spec["paths"].items() for method, found in item.items()
+        _operation(path, method, found)
+        for path, item in spec["paths"].items()
+        for method, found in item.items()
     ]
     schemas = [_schema(name, found) for name, found in spec["components"]["schemas"].items()]
     return (
@@ -51,9 +53,7 @@ def _schema(name: str, found: Spec) -> str:
         f"<td>{_shape(shape)} {escape(shape.get('description', ''))}</td></tr>"
         for member, shape in found.get("properties", {}).items()
     )
-    return (
-        f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{escape(found.get("description", ""))}</p><table>{rows}</table>'
-    )
+    return f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{escape(found.get("description", ""))}</p><table>{rows}</table>'
 
 
 def _shape(shape: Spec) -> str:

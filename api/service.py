@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
+from ingest.accept import Ingest
 
 from api import keys
 from api.auth import Gate
 from api.errors import unavailable
 from api.observe import Metrics
 from api.settings import Misconfigured, Settings
-from ingest.accept import Ingest
 from models import migrate
 from models.database import Database, Unavailable, open_database
 from models.values import Micros

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.limits import BodyLimits, GraphLimits, QueueLimits
+from models.database import Unsupported, sqlite_path
 
 Limits = TypeVar("Limits", BodyLimits, GraphLimits, QueueLimits)
 
@@ -37,11 +38,15 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         default="sqlite+aiosqlite:///calyx.db",
-        description="Where everything is kept: sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME.",
+        description="Where everything is kept: sqlite+aiosqlite:///FILE; with four slashes the FILE is an absolute path.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
-    workers: int = Field(default=1, ge=1, le=64, description="Processes that serve. SQLite has room for one.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one."
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that serve. SQLite has room for one."
+    )
     admin_key: SecretStr | None = Field(
         default=None,
         description="An admin key of workspace `default`, ensured at every start. Unset: the first start makes one and prints it.",
@@ -58,7 +63,8 @@ class Settings(BaseSettings):
         default="text", description="How log lines look: `text` for people, `json` for machines."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What is logged; `info` has a line for each request, `warning` only for trouble."
+        default="info",
+        description="What is logged; `info` has a line for each request, `warning` only for trouble.",
     )
     queue_max_messages: int = _limit(QueueLimits, "queue_max_messages")
     queue_max_bytes: int = _limit(QueueLimits, "queue_max_bytes")
@@ -90,19 +96,16 @@ class Settings(BaseSettings):
         """Return what a GraphQL request may ask for."""
         return self._limits(GraphLimits, "graphql_")
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Return whether the database is a file of our own."""
-        return self.database_url.startswith("sqlite")
-
     def _limits(self, kind: type[Limits], prefix: str) -> Limits:
         return kind(**{field.name: getattr(self, prefix + field.name) for field in fields(kind)})
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
-            raise ValueError("write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
+        try:
+            sqlite_path(url)
+        except Unsupported as error:
+            raise ValueError(str(error)) from None
         return url
 
     @field_validator("admin_key")
@@ -134,10 +137,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_writer_on_sqlite(self) -> Settings:
-        if self.is_sqlite and self.workers > 1:
+        if self.database_url.startswith("sqlite") and self.workers > 1:
             raise ValueError(
                 f"CALYX_WORKERS is {self.workers}, but SQLite lets one process write at a time and starves the others:"
-                " set CALYX_WORKERS=1, or CALYX_DATABASE_URL to PostgreSQL"
+                " set CALYX_WORKERS=1"
             )
         return self
 

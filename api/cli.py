@@ -1,0 +1,73 @@
+"""The command line: one name, `calyx`, and the commands behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api import terminal
+from api.cli_doctor import doctor
+from api.cli_keys import key_commands, workspace_commands
+from api.cli_serve import serve, settings_help
+from api.graph.schema import print_schema
+from api.settings import load
+from api.terminal import opened
+from models import migrate as migrations
+
+app = terminal.commands(
+    "Calyx: an open, self-hosted customer-data API. Segment events in, GraphQL out."
+    " `calyx serve --demo` shows it with data in it."
+)
+app.add_typer(key_commands, name="keys")
+app.add_typer(workspace_commands, name="workspaces")
+app.command(epilog=settings_help())(serve)
+app.command()(doctor)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the tables of this version, making it where there is none."""
+    asyncio.run(_migrate())
+    typer.echo(f"The database is at migration {migrations.head()}.")
+
+
+@app.command()
+def schema(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if the file is not the schema.")
+    ] = False,
+    path: Annotated[Path, typer.Option(help="The file.")] = Path("schema.graphql"),
+) -> None:
+    """Write the GraphQL schema to a file, or check the one that is there."""
+    printed = print_schema()
+    if not check:
+        path.write_text(printed)
+        typer.echo(f"{path} is written.")
+        return
+    there = path.read_text() if path.exists() else ""
+    if there != printed:
+        lines = difflib.unified_diff(
+            there.splitlines(), printed.splitlines(), str(path), "the schema", lineterm="", n=1
+        )
+        typer.echo("\n".join(list(lines)[:40]))
+        typer.secho(
+            f"calyx: {path} is not the schema; `calyx schema` writes it", fg="red", err=True
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{path} is the schema.")
+
+
+async def _migrate() -> None:
+    settings = load()
+    await terminal.bring_up(settings, upgrade=True)
+    async with opened(settings):
+        # Opening makes workspace `default` where there is none.
+        pass
+
+
+if __name__ == "__main__":
+    app()

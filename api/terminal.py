@@ -1,0 +1,109 @@
+"""What all commands share: errors without tracebacks, output for people or programs, an open database."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
+
+from api import keys
+from api.keys import Refused, Tenant
+from api.settings import Misconfigured, Settings
+from models import migrate
+from models.database import Database, TimedOut, Unavailable, Unsupported, open_database, sqlite_path
+from models.values import Micros
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead, for programs.")]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Commands(TyperGroup):
+    """A group of commands that tells what went wrong in a sentence, and exits 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except (Misconfigured, Refused, Unavailable, Unsupported, TimedOut) as error:
+            message = str(error)
+        except DBAPIError as error:
+            message = f"the database cannot be used: {error.orig}"
+        except CommandError as error:
+            # A revision this version has never heard of: the database is newer.
+            message = f"the database was made by another version of Calyx: {error}"
+        typer.secho(f"calyx: {message}", fg="red", err=True)
+        raise typer.Exit(1)
+
+
+def commands(help_text: str) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(
+        cls=Commands, help=help_text, no_args_is_help=True, rich_markup_mode="markdown"
+    )
+
+
+def now() -> Micros:
+    """Return the time of this machine."""
+    return time.time_ns() // 1_000
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def moment(micros: Micros | None) -> str | None:
+    """Return a time as ISO 8601 in UTC."""
+    if micros is None:
+        return None
+    # Not from a float: those have no room for microseconds.
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+
+
+def database_exists(url: str) -> bool:
+    """Return whether there is a file at the URL; looking into it would make one."""
+    return Path(sqlite_path(url)).exists()
+
+
+async def bring_up(settings: Settings, *, upgrade: bool) -> None:
+    """Make the tables of an empty database; those of an older version only with `upgrade`, else raise Misconfigured."""
+    url = settings.database_url
+    at = await migrate.current(url) if database_exists(url) else None
+    if at == migrate.head():
+        return
+    if at is not None and not upgrade:
+        raise Misconfigured(
+            f"the database is at migration {at}, this version needs {migrate.head()}: run `calyx migrate`"
+        )
+    await migrate.upgrade(url)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database; an empty one gets its tables and workspace `default`."""
+    await bring_up(settings, upgrade=False)
+    database = await open_database(settings.database_url, readers=1)
+    try:
+        if not await keys.workspaces(database):
+            await keys.ensure_workspace(database, keys.DEFAULT_WORKSPACE, now())
+        yield database
+    finally:
+        await database.close()
+
+
+async def workspace_named(database: Database, name: str) -> Tenant:
+    """Return the workspace of this name; raise Refused with what to do if there is none."""
+    found = await keys.find_workspace(database, name)
+    if found is None:
+        raise Refused(f"there is no workspace {name!r}: `calyx workspaces create {name}` makes it")
+    return found
