@@ -1,0 +1,98 @@
+"""The one way in: posted bodies and stated facts become durable messages with receipts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ingest.canonical import Unreadable
+from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
+from ingest.store import Item
+from ingest.writer import QUEUE_LIMITS, Busy, Committed, QueueLimits, Writer
+from models.database import Database
+from models.values import Micros, Receipt, Workspace
+
+__all__ = [
+    "Bounds",
+    "Busy",
+    "Committed",
+    "Door",
+    "Ingest",
+    "QueueLimits",
+    "TooMany",
+    "Unreadable",
+]
+
+# Reading a larger body would keep the event loop from everyone else for more than a moment.
+_INLINE_BYTES_MAX = 256 * 1024
+
+
+class Ingest:
+    """What takes messages in, one for each process."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        bounds: Bounds = BOUNDS,
+        queue: QueueLimits = QUEUE_LIMITS,
+        watch: Callable[[Committed], None] = lambda _: None,
+    ) -> None:
+        self._bounds = bounds
+        self._writer = Writer(database, queue, watch)
+
+    def start(self) -> None:
+        """Begin to take messages in."""
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Finish what was taken in, then stop; from now on everything is Busy."""
+        await self._writer.close()
+
+    @property
+    def messages_waiting(self) -> int:
+        """Return how many messages wait for a commit."""
+        return self._writer.messages_waiting
+
+    @property
+    def bytes_waiting(self) -> int:
+        """Return how many bytes wait for a commit."""
+        return self._writer.bytes_waiting
+
+    async def deliver(
+        self,
+        workspace: Workspace,
+        body: bytes,
+        *,
+        door: Door,
+        received_at: Micros,
+        kind: str | None = None,
+    ) -> list[Receipt]:
+        """Return, once they are durable, what became of the messages of a posted body.
+
+        At the SDK door nobody asks, and the list is empty. Raise Unreadable for a body that is no
+        JSON object or array, TooMany for one with too many messages, Busy for now.
+        """
+
+        def read() -> list[Parsed]:
+            return parse(body, door=door, received_at=received_at, kind=kind, bounds=self._bounds)
+
+        large = len(body) > _INLINE_BYTES_MAX
+        parsed = await asyncio.to_thread(read) if large else read()
+        asked = door is not Door.SDK
+        items = [Item(one, asked) for one in parsed]
+        answers = await self._writer.submit(workspace, items, len(body))
+        return [receipt for receipt in answers if receipt is not None]
+
+    async def state(
+        self, workspace: Workspace, message: Mapping[str, Any], *, received_at: Micros
+    ) -> Receipt:
+        """Return, once it is durable, what became of a message that a mutation states."""
+        parsed = parse_one(dict(message), Door.MUTATION, received_at, bounds=self._bounds)
+        size = len(parsed.body)
+        answers = await self._writer.submit(workspace, [Item(parsed, asked=True)], size)
+        receipt = answers[0]
+        if receipt is None:
+            raise AssertionError("a message that was asked about has a receipt")
+        return receipt

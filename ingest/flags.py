@@ -1,0 +1,154 @@
+"""Load and write the audience flags of customers and accounts, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ingest import pack
+from ingest.fold import Profile, Run, intervals
+from models.database import Row, Transaction
+from models.values import Entity, Workspace
+
+_FLAG_KEY = ("entity", "owner_id", "audience_id")
+_FLAG_COLUMNS = (*_FLAG_KEY, "member", "since", "origin", "computation_id", "runs")
+_INTERVAL_KEY = ("audience_id", "owner_id", "entered_at")
+
+
+async def load(
+    tx: Transaction,
+    workspace: Workspace,
+    entity: Entity,
+    owners: Mapping[int, Profile],
+    wanted: Iterable[tuple[int, str]],
+) -> None:
+    """Load the runs of these (owner, key) pairs into their profiles."""
+    pairs = [(o, key) for o, key in wanted if key not in owners[o].flags]
+    if not pairs:
+        return
+    audiences = await _audience_ids(tx, workspace, entity, {key for _, key in pairs})
+    keys = [(int(entity), o, audiences[key]) for o, key in pairs if key in audiences]
+    await _take(tx, workspace, _FLAG_KEY, keys, owners, {n: key for key, n in audiences.items()})
+
+
+async def load_all(
+    tx: Transaction, workspace: Workspace, entity: Entity, owners: Mapping[int, Profile]
+) -> None:
+    """Load every flag of these owners into their profiles."""
+    keys = [(int(entity), owner) for owner in sorted(owners)]
+    rows = await tx.lookup("flags", ("audience_id",), _FLAG_KEY[:2], workspace.id, keys)
+    numbers = sorted({(row[0],) for row in rows})
+    if numbers:
+        named = await tx.lookup("audiences", ("id", "key"), ("id",), workspace.id, numbers)
+        await _take(tx, workspace, _FLAG_KEY[:2], keys, owners, dict(named))
+
+
+async def write(
+    tx: Transaction, workspace: Workspace, entity: Entity, owners: Mapping[int, Profile]
+) -> None:
+    """Write the flags that were loaded or began, and bring their intervals up to date."""
+    keys = {key for profile in owners.values() for key in profile.flags}
+    if not keys:
+        return
+    audiences = await _audience_ids(tx, workspace, entity, keys, make=True)
+    rows: list[Row] = []
+    for owner, profile in sorted(owners.items()):
+        for key, runs in sorted(profile.flags.items()):
+            register = profile.traits[key]
+            start, member = runs[-1] if runs else (register.stamp.at, None)
+            origin = int(register.marked is not None)
+            state = None if member is None else int(member)
+            rows.append(
+                (
+                    *(int(entity), owner, audiences[key]),
+                    *(state, start, origin, register.computation),
+                    pack.pack_runs(runs),
+                )
+            )
+    places = [row[:3] for row in rows]
+    old = await tx.lookup("flags", (*_FLAG_KEY, "runs"), _FLAG_KEY, workspace.id, places)
+    await tx.upsert("flags", _FLAG_COLUMNS, _FLAG_KEY, workspace.id, rows)
+    before = {(audience, owner): runs for _, owner, audience, runs in old}
+    await _write_intervals(tx, workspace, rows, before)
+
+
+async def remove(
+    tx: Transaction, workspace: Workspace, entity: Entity, owner: int, keep: Iterable[str]
+) -> None:
+    """Remove the flags of one owner that a new fold no longer has."""
+    kept = set(keep)
+    rows = await tx.lookup(
+        "flags", ("audience_id",), _FLAG_KEY[:2], workspace.id, [(int(entity), owner)]
+    )
+    numbers = sorted({(row[0],) for row in rows})
+    named = await tx.lookup("audiences", ("id", "key"), ("id",), workspace.id, numbers)
+    lost = [number for number, key in named if key not in kept]
+    await tx.delete(
+        "flags", _FLAG_KEY, workspace.id, [(int(entity), owner, number) for number in lost]
+    )
+    await tx.delete(
+        "intervals", _INTERVAL_KEY[:2], workspace.id, [(number, owner) for number in lost]
+    )
+
+
+async def remove_owners(
+    tx: Transaction, workspace: Workspace, entity: Entity, owners: Iterable[Row]
+) -> None:
+    """Remove every flag of owners who are no more."""
+    for (owner,) in owners:
+        await remove(tx, workspace, entity, owner, ())
+
+
+async def _take(
+    tx: Transaction,
+    workspace: Workspace,
+    by: tuple[str, ...],
+    keys: list[Row],
+    owners: Mapping[int, Profile],
+    names: Mapping[int, str],
+) -> None:
+    rows = await tx.lookup("flags", ("owner_id", "audience_id", "runs"), by, workspace.id, keys)
+    for owner, audience, runs in rows:
+        owners[owner].flags.setdefault(names[audience], pack.unpack_runs(runs))
+
+
+async def _audience_ids(
+    tx: Transaction, workspace: Workspace, entity: Entity, keys: set[str], *, make: bool = False
+) -> dict[str, int]:
+    wanted = [(int(entity), key) for key in sorted(keys)]
+    columns, by = ("key", "id"), ("entity", "key")
+    rows = await tx.lookup("audiences", columns, by, workspace.id, wanted)
+    found: dict[str, int] = dict(rows)
+    missing = sorted(keys - found.keys())
+    if make and missing:
+        numbers = await tx.new_ids("audiences", workspace.id, len(missing))
+        made: list[Row] = [
+            (n, int(entity), key, key.lower()) for n, key in zip(numbers, missing, strict=True)
+        ]
+        await tx.insert("audiences", ("id", "entity", "key", "folded"), workspace.id, made)
+        wanted = [(int(entity), key) for key in missing]
+        found |= dict(await tx.lookup("audiences", columns, by, workspace.id, wanted))
+    return found
+
+
+async def _write_intervals(
+    tx: Transaction, workspace: Workspace, rows: list[Row], before: Mapping[tuple[int, int], str]
+) -> None:
+    """Write what differs between the intervals of the old runs and of the new."""
+    added: list[Row] = []
+    lost: list[Row] = []
+    for row in rows:
+        owner, audience, text = row[1], row[2], row[-1]
+        old_text = before.get((audience, owner), "[]")
+        if old_text == text:
+            continue
+        new, old = _spans(text), _spans(old_text)
+        added += [(audience, owner, *span) for span in new if span not in old]
+        starts = {start for start, _ in new}
+        lost += [(audience, owner, start) for start, _ in old if start not in starts]
+    await tx.delete("intervals", _INTERVAL_KEY, workspace.id, lost)
+    await tx.upsert("intervals", (*_INTERVAL_KEY, "left_at"), _INTERVAL_KEY, workspace.id, added)
+
+
+def _spans(text: str) -> list[tuple[int, int | None]]:
+    runs: list[Run] = pack.unpack_runs(text)
+    return intervals(runs)

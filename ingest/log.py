@@ -1,0 +1,120 @@
+"""The log: append what is new, read again what was said of someone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ingest import message as messages
+from ingest.working import Working
+from models.database import Row, Transaction
+from models.values import Message, Stamp, Veil, Workspace, erased_event_key, event_key
+
+COLUMNS = (
+    "id",
+    "key",
+    "message_id",
+    "type",
+    "name",
+    "at",
+    "received_at",
+    "whom",
+    "device",
+    "account_id",
+    "veil",
+    "notes",
+    "body",
+)
+_READ = ("key", "message_id", "at", "received_at", "veil", "body")
+
+
+class Fresh(NamedTuple):
+    """A message that the log has not, with its key."""
+
+    key: bytes
+    message: Message
+
+
+async def unknown(
+    tx: Transaction, workspace: Workspace, batch: Sequence[Fresh], secret: bytes | None
+) -> list[Fresh]:
+    """Return those of `batch` that the log has not, each once; `secret` where anyone was erased."""
+    first = {fresh.key: fresh for fresh in reversed(batch)}
+    # Erased events are known by keyed hashes only.
+    hidden = {} if secret is None else {erased_event_key(secret, key): key for key in first}
+    sought = [(key,) for key in (*first, *hidden)]
+    rows = await tx.lookup("events", ("key",), ("key",), workspace.id, sought)
+    known = {hidden.get(row[0], row[0]) for row in rows}
+    return [fresh for fresh in batch if fresh.key not in known and first[fresh.key] is fresh]
+
+
+async def append(working: Working, batch: Sequence[Fresh]) -> None:
+    """Write new messages at the end of the log; their identities and accounts are loaded."""
+    tx, workspace = working.tx, working.workspace
+    numbers = await tx.new_ids("events", workspace.id, len(batch))
+    rows = [_row(working, n, fresh) for n, fresh in zip(numbers, batch, strict=True)]
+    await tx.insert("events", COLUMNS, workspace.id, rows)
+
+
+async def read_about(
+    tx: Transaction, workspace: Workspace, by: str, numbers: Iterable[int]
+) -> list[Message]:
+    """Return all events about these identities (`whom`) or accounts (`account_id`), by stamp."""
+    keys = [(number,) for number in sorted(set(numbers))]
+    rows = await tx.lookup("events", _READ, (by,), workspace.id, keys)
+    found = [restore(row) for row in rows]
+    found.sort(key=_stamp)
+    return found
+
+
+async def siblings(tx: Transaction, workspace: Workspace, key: bytes) -> int:
+    """Return how many events have the messageId of the event with this key."""
+    sql = "SELECT count(*) FROM events WHERE workspace_id = ?1 AND key BETWEEN ?2 AND ?3"
+    rows = await tx.fetch(sql, (workspace.id, key[:8] + bytes(8), key[:8] + b"\xff" * 8))
+    count: int = rows[0][0]
+    return count
+
+
+def keyed(workspace: Workspace, message: Message) -> Fresh:
+    """Return a message with the key under which the log holds it."""
+    return Fresh(event_key(workspace.name, message.message_id, message.digest), message)
+
+
+def restore(row: Row) -> Message:
+    """Return the message of a row of `key, message_id, at, received_at, veil, body`."""
+    key, message_id, at, received_at, veil, body = row
+    digest = key[8:].hex()
+    return messages.restore(body, message_id, digest, at, received_at, Veil(veil))
+
+
+def _row(working: Working, number: int, fresh: Fresh) -> Row:
+    key, message = fresh
+    whom = device = None
+    if message.veil is Veil.NONE and message.subject is not None:
+        whom = working.identities[message.subject].id
+        if message.user_id is not None and message.anonymous_id is not None:
+            device = working.device_of(message.anonymous_id).id
+    hidden = message.veil is Veil.DELETE or message.group_id is None
+    account = None if hidden else working.by_group[message.group_id or ""].id
+    notes = msgspec.json.encode(message.notes).decode() if message.notes else None
+    return (
+        number,
+        key,
+        message.message_id,
+        int(message.type),
+        message.name,
+        message.at,
+        message.received_at,
+        whom,
+        device,
+        account,
+        int(message.veil),
+        notes,
+        message.body,
+    )
+
+
+def _stamp(message: Message) -> Stamp:
+    return message.stamp

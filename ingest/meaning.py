@@ -1,0 +1,221 @@
+"""Say what a message states about whom: the table of semantics.md, section 4. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from models.values import FALSE, NULL, TRUE, EventType, Identifier, JsonText, Kind, Message
+
+
+class Write(NamedTuple):
+    """One trait said: `marked` by Engage, and by which of its computations."""
+
+    value: JsonText
+    marked: bool = False
+    computation: str | None = None
+
+
+class Place(Enum):
+    """What a message says of a user's place in an account."""
+
+    NONE = 0
+    ADD = 1
+    REMOVE = 2
+
+
+@dataclass(slots=True)
+class Meaning:
+    """All that one message states."""
+
+    subject: Identifier | None
+    group_id: str | None
+    # Whether the sighting counts for `lastSeenAt`.
+    active: bool = True
+    traits: dict[str, Write] = field(default_factory=dict)
+    account_traits: dict[str, Write] = field(default_factory=dict)
+    signed_up: bool = False
+    # Of the account: that it lives, that it was created, that it was deleted.
+    alive: bool = False
+    created: bool = False
+    deleted: bool = False
+    place: Place = Place.NONE
+    # The role as canonical JSON, null to unset; None where it says none.
+    role: JsonText | None = None
+    # Devices it carries with its userId, by `anonymousId` and by an alias's `previousId`.
+    devices: tuple[Identifier, ...] = ()
+    # The userId that its own is joined with.
+    previous: Identifier | None = None
+    erases: bool = False
+
+
+Traits = dict[str, JsonText]
+
+TRIAL_KEYS = ("trial_start_date", "trial_end_date", "trial_plan_name")
+_text = msgspec.json.Decoder(str).decode
+
+
+def meaning(message: Message) -> Meaning:
+    """Return what `message` states; nothing for a part whose id is missing."""
+    said = Meaning(message.subject, message.group_id)
+    if message.type is EventType.DELETE:
+        said.erases, said.group_id = True, None
+        return said
+    marks = _marks(message)
+    said.active = message.context.active and not marks
+    said.devices = _devices(message, alias=message.type is EventType.ALIAS)
+    if message.type is EventType.IDENTIFY:
+        traits = message.traits if message.traits is not None else message.context.traits
+        said.traits = _writes(traits or {}, marks, message)
+    elif message.type is EventType.GROUP:
+        _group(said, message, marks)
+    elif message.type is EventType.ALIAS:
+        said.previous = _previous(message)
+    elif message.type is EventType.TRACK:
+        _track(said, message, marks)
+    _leave_out(said, marked=bool(marks))
+    return said
+
+
+def event_name(name: str | None) -> str:
+    """Return a track's name as the table looks it up: no case, no outer space, no `User `."""
+    return (name or "").strip().lower().removeprefix("user ")
+
+
+def says_of_account(name: str | None) -> bool:
+    """Return whether a track of this name states more of its account than that it exists."""
+    return event_name(name) in _ACCOUNT_EVENTS
+
+
+def _leave_out(said: Meaning, *, marked: bool) -> None:
+    """Drop what lacks its id, and what Engage's own messages do not state (section 5)."""
+    if said.subject is None:
+        said.traits = {}
+    if said.group_id is None:
+        said.account_traits = {}
+        said.alive = said.created = said.deleted = False
+    if marked:
+        said.alive = False
+    if said.subject is None or said.group_id is None or (marked and said.place is Place.ADD):
+        said.place, said.role = Place.NONE, None
+
+
+def _group(said: Meaning, message: Message, marks: set[str]) -> None:
+    said.alive, said.place = True, Place.ADD
+    said.account_traits = _writes(message.traits or {}, marks, message)
+
+
+def _track(said: Meaning, message: Message, marks: set[str]) -> None:
+    if message.name is None:
+        return
+    properties = message.properties or {}
+    _state_event(said, message, properties, marks)
+    computed = _computed(message, properties)
+    if computed:
+        # A message that names a user speaks of the user, whatever account it happened in.
+        target = said.account_traits if said.subject is None else said.traits
+        for key, value in computed.items():
+            target[key] = Write(value, marked=True, computation=message.context.computation_id)
+
+
+def _state_event(said: Meaning, message: Message, properties: Traits, marks: set[str]) -> None:
+    match event_name(message.name):
+        case "signed up":
+            said.signed_up, said.place = True, Place.ADD
+            kept = {key: value for key, value in properties.items() if key != "type"}
+            said.traits = _writes(kept, marks, message)
+        case "account created":
+            said.alive, said.created, said.place = True, True, Place.ADD
+            said.account_traits = _writes(_renamed(properties), marks, message)
+        case "account deleted":
+            said.deleted = True
+        case "account added user":
+            said.place, said.role = Place.ADD, _role(properties)
+        case "account removed user":
+            said.place = Place.REMOVE
+        case "trial started" | "trial ended":
+            present = {key: properties[key] for key in TRIAL_KEYS if key in properties}
+            said.account_traits = _writes(present, marks, message)
+        case _:
+            pass
+
+
+def _renamed(properties: Traits) -> Traits:
+    renamed = {key: value for key, value in properties.items() if key != "account_name"}
+    if "account_name" in properties:
+        renamed["name"] = properties["account_name"]
+    return renamed
+
+
+def _role(properties: Traits) -> JsonText | None:
+    role = properties.get("role")
+    return role if role is not None and (role == NULL or role.startswith('"')) else None
+
+
+_ACCOUNT_EVENTS = {"account created", "account deleted", "trial started", "trial ended"}
+
+
+def _marks(message: Message) -> set[str]:
+    """Return the keys that Engage marks in this message (section 5)."""
+    marks = set()
+    if message.context.computation_key is not None:
+        marks.add(message.context.computation_key)
+    if message.type is EventType.TRACK and message.properties:
+        marks.update(_computed_keys(message.properties))
+    return marks
+
+
+def _computed_keys(properties: Traits) -> list[str]:
+    keys = (properties.get("audience_key"), properties.get("trait_key"))
+    return [_text(key) for key in keys if key is not None and key.startswith('"')]
+
+
+def _computed(message: Message, properties: Traits) -> Traits:
+    """Return what a track with `audience_key` or `trait_key` writes."""
+    writes: Traits = {}
+    audience = properties.get("audience_key")
+    for key in _computed_keys(properties):
+        if key in properties:
+            writes[key] = properties[key]
+        elif audience is not None and _text_or_none(audience) == key:
+            moved = _MOVES.get(event_name(message.name))
+            if moved is not None:
+                writes[key] = moved
+    return writes
+
+
+_MOVES = {"audience entered": TRUE, "audience exited": FALSE}
+
+
+def _writes(traits: Traits, marks: set[str], message: Message) -> dict[str, Write]:
+    if not marks:
+        return {key: Write(value) for key, value in traits.items()}
+    computation = message.context.computation_id
+    return {
+        key: Write(value, marked=True, computation=computation) if key in marks else Write(value)
+        for key, value in traits.items()
+    }
+
+
+def _devices(message: Message, *, alias: bool) -> tuple[Identifier, ...]:
+    if message.user_id is None:
+        return ()
+    devices = []
+    if message.anonymous_id is not None:
+        devices.append(Identifier(Kind.DEVICE, message.anonymous_id))
+    if alias and message.previous_id not in (None, message.user_id, message.anonymous_id):
+        devices.append(Identifier(Kind.DEVICE, message.previous_id or ""))
+    return tuple(devices)
+
+
+def _previous(message: Message) -> Identifier | None:
+    if message.user_id is None or message.previous_id in (None, message.user_id):
+        return None
+    return Identifier(Kind.USER, message.previous_id or "")
+
+
+def _text_or_none(value: JsonText) -> str | None:
+    return _text(value) if value.startswith('"') else None

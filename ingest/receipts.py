@@ -1,0 +1,45 @@
+"""Say what became of a message, as everything stands now (semantics.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ingest import log
+from ingest.log import Fresh
+from ingest.meaning import Meaning, Place
+from ingest.working import Working
+from models.values import Message, Outcome, Receipt, Veil
+
+
+async def receipt(working: Working, fresh: Fresh, said: Meaning) -> Receipt:
+    """Return the receipt of a message whose customer and account are loaded."""
+    message = fresh.message
+    if message.veil is Veil.ERASED:
+        outcome = Outcome.ERASED
+    elif await log.siblings(working.tx, working.workspace, fresh.key) > 1:
+        outcome = Outcome.CONFLICT
+    else:
+        standing = list(_standing(working, message, said))
+        outcome = Outcome.APPLIED if not standing or any(standing) else Outcome.SUPERSEDED
+    key = None if message.veil is Veil.ERASED else fresh.key
+    return Receipt(
+        message.message_id, outcome, message.received_at, notes=message.notes, event_key=key
+    )
+
+
+def _standing(working: Working, message: Message, said: Meaning) -> Iterator[bool]:
+    """Yield for each key the message wrote whether its word is the newest."""
+    stamp = message.stamp
+    if said.subject is not None and not said.erases:
+        person = working.person_of(said.subject)
+        for key in said.traits:
+            yield person.fold.traits[key].stamp == stamp
+        if said.place is not Place.NONE:
+            company = working.by_group[said.group_id or ""]
+            yield working.place(person.id, company.id).last_word == stamp
+    if said.group_id is not None:
+        account = working.by_group[said.group_id].fold
+        for key in said.account_traits:
+            yield account.traits[key].stamp == stamp
+        if said.alive or said.deleted:
+            yield account.last_word == stamp

@@ -1,0 +1,227 @@
+"""Save one batch of one workspace: the log first, then all that follows from it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ingest import erasure, flags, log, owners, receipts
+from ingest.log import Fresh
+from ingest.meaning import Place, meaning
+from ingest.message import Parsed
+from ingest.owners import Said
+from ingest.refold import refold, take_place
+from ingest.working import Working
+from models.database import Transaction
+from models.values import (
+    Entity,
+    Message,
+    Outcome,
+    Quarantined,
+    Receipt,
+    Workspace,
+    erased_event_key,
+    erasure_hash,
+    message_key,
+    quarantine_key,
+)
+
+
+class Item(NamedTuple):
+    """One message to save, and whether anyone asked what becomes of it."""
+
+    parsed: Parsed
+    asked: bool
+
+
+_QUARANTINE = (
+    "id",
+    "key",
+    "message_id",
+    "message_key",
+    "hash",
+    "reason",
+    "at",
+    "received_at",
+    "retried_at",
+    "erased",
+    "notes",
+    "body",
+)
+
+
+async def save(
+    tx: Transaction, workspace: Workspace, items: Sequence[Item]
+) -> list[Receipt | None]:
+    """Store what is new and fold it in; return a receipt for each item that was asked about."""
+    oblivion = await erasure.Oblivion.load(tx, workspace)
+    answers: list[Receipt | None] = [None] * len(items)
+    await _quarantine(tx, workspace, items, answers, oblivion)
+    places = [i for i, item in enumerate(items) if isinstance(item.parsed, Message)]
+    batch = [
+        log.keyed(workspace, item.parsed) for item in items if isinstance(item.parsed, Message)
+    ]
+    fresh = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
+    is_fresh = {id(one) for one in fresh}
+    working = Working(tx, workspace)
+    kept = await oblivion.screen(working, fresh)
+    said = [(one.message, meaning(one.message)) for one in kept]
+    await _fold(working, kept, said, oblivion)
+    stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
+    for place, one in zip(places, batch, strict=True):
+        if items[place].asked:
+            if id(one) in is_fresh:
+                now, (_, states) = stated[one.key]
+                answers[place] = await receipts.receipt(working, now, states)
+            else:
+                answers[place] = _duplicate(one)
+    return answers
+
+
+async def _fold(
+    working: Working, batch: Sequence[Fresh], said: list[Said], oblivion: erasure.Oblivion
+) -> None:
+    """Append a batch to the log and merge it into the customers and accounts it is about."""
+    if not batch:
+        return
+    living = [pair for pair in said if not pair[1].erases]
+    await owners.settle(working, living, oblivion.hashes(living))
+    await working.load_companies(m.group_id for _, m in living if m.group_id is not None)
+    await log.append(working, batch)
+    await _load_flags(working, living)
+    await _take_accounts(working, living)
+    await _take_people(working, living)
+    await refold(working)
+    await working.write_state()
+
+
+async def _load_flags(working: Working, said: list[Said]) -> None:
+    """Load the runs of every flag that `said` writes."""
+    people: dict[tuple[int, str], None] = {}
+    companies: dict[tuple[int, str], None] = {}
+    for _, states in said:
+        if states.subject is not None and states.traits:
+            person = working.person_of(states.subject)
+            known = person.fold.traits
+            keys = [key for key in states.traits if key in known and known[key].flag]
+            people.update(dict.fromkeys((person.id, key) for key in keys))
+        if states.group_id is not None and states.account_traits:
+            company = working.by_group[states.group_id]
+            known = company.fold.traits
+            keys = [key for key in states.account_traits if key in known and known[key].flag]
+            companies.update(dict.fromkeys((company.id, key) for key in keys))
+    tx, workspace = working.tx, working.workspace
+    customers = {number: working.people[number].fold for number, _ in people}
+    await flags.load(tx, workspace, Entity.CUSTOMER, customers, people)
+    accounts = {number: working.companies[number].fold for number, _ in companies}
+    await flags.load(tx, workspace, Entity.ACCOUNT, accounts, companies)
+
+
+async def _take_accounts(working: Working, said: list[Said]) -> None:
+    deletions = {company.id: company.fold.deleted for company in working.companies.values()}
+    for message, states in said:
+        if states.group_id is not None:
+            company = working.by_group[states.group_id]
+            if not company.fold.take(states, message.stamp):
+                company.refold = True
+    for company in working.companies.values():
+        deleted = company.fold.deleted
+        if deleted is not None and deleted != deletions[company.id]:
+            await _cut_members(working, company.id, deleted)
+
+
+async def _cut_members(working: Working, company: int, deleted: int) -> None:
+    """Mark the members whose joining lies on both sides of a deletion: the log knows the later one."""
+    sql = (
+        "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
+        " AND joined_at <= ?3 AND last_add_at > ?3"
+    )
+    rows = await working.tx.fetch(sql, (working.workspace.id, company, deleted))
+    numbers = [row[0] for row in rows]
+    await working.load_people(numbers)
+    for number in numbers:
+        # One that was joined into another in this batch is folded again as that other.
+        if number in working.people:
+            working.people[number].refold = True
+
+
+async def _take_people(working: Working, said: list[Said]) -> None:
+    pairs: dict[tuple[int, int], None] = {}
+    for _, states in said:
+        if states.place is not Place.NONE and states.subject is not None:
+            company = working.by_group[states.group_id or ""]
+            pairs[working.person_of(states.subject).id, company.id] = None
+    keys = [pair for pair in pairs if pair not in working.places]
+    await working.load_places(("customer_id", "account_id"), keys)
+    for message, states in said:
+        if states.subject is None:
+            continue
+        person = working.person_of(states.subject)
+        exact = person.fold.take(states, message.stamp)
+        if states.place is not Place.NONE:
+            company = working.by_group[states.group_id or ""]
+            place = working.place(person.id, company.id)
+            exact = take_place(place, states, message, company.fold.deleted) and exact
+        if not exact:
+            person.refold = True
+
+
+async def _quarantine(
+    tx: Transaction,
+    workspace: Workspace,
+    items: Sequence[Item],
+    answers: list[Receipt | None],
+    oblivion: erasure.Oblivion,
+) -> None:
+    held = [
+        (i, item.parsed) for i, item in enumerate(items) if isinstance(item.parsed, Quarantined)
+    ]
+    if not held:
+        return
+    keys = {i: quarantine_key(workspace.name, one.identity) for i, one in held}
+    erased = set()
+    for i, one in held:
+        if await oblivion.covers(one.subject, one.at, one.received_at):
+            erased.add(i)
+            keys[i] = erased_event_key(oblivion.secret, keys[i])
+    rows = await tx.lookup(
+        "quarantine", ("key",), ("key",), workspace.id, [(key,) for key in keys.values()]
+    )
+    known = {row[0] for row in rows}
+    numbers = iter(await tx.new_ids("quarantine", workspace.id, len(held)))
+    for place, one in held:
+        key, gone = keys[place], place in erased
+        if key not in known:
+            body = "" if gone else one.body
+            mark = None if one.subject is None else erasure_hash(oblivion.secret, one.subject)
+            row = (
+                *(next(numbers), key, one.message_id, message_key(workspace.name, one.message_id)),
+                *(mark, one.reason.value, one.at, one.received_at, None, int(gone)),
+                *(_notes(one.notes), body),
+            )
+            await tx.insert("quarantine", _QUARANTINE, workspace.id, [row])
+        outcome = Outcome.DUPLICATE if key in known else Outcome.QUARANTINED
+        known.add(key)
+        if gone:
+            outcome = Outcome.ERASED
+        if items[place].asked:
+            answers[place] = Receipt(
+                one.message_id, outcome, one.received_at, one.reason, one.notes, None, key
+            )
+
+
+def _notes(notes: Iterable[str]) -> str | None:
+    return msgspec.json.encode(list(notes)).decode() if notes else None
+
+
+def _duplicate(one: Fresh) -> Receipt:
+    message = one.message
+    return Receipt(
+        message.message_id,
+        Outcome.DUPLICATE,
+        message.received_at,
+        notes=message.notes,
+        event_key=one.key,
+    )

@@ -1,0 +1,80 @@
+"""Take the person out of an erased message and leave what it says of an account (section 7). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ingest.meaning import TRIAL_KEYS, event_name, meaning, says_of_account
+from models.values import Context, EventType, JsonText, Message, Veil
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def veil(message: Message) -> Message:
+    """Return what stays of a message about someone erased; of a delete, that there was one."""
+    if message.type is EventType.DELETE:
+        return _bare(message, Veil.DELETE, None, {})
+    if message.group_id is None:
+        return _bare(message, Veil.ERASED, None, {})
+    context: dict[str, Any] = {}
+    if message.context.computation_key is not None:
+        context["personas"] = {
+            "computation_id": message.context.computation_id,
+            "computation_key": message.context.computation_key,
+        }
+    if not meaning(message).active:
+        context["active"] = False
+    kept: dict[str, Any] = {"groupId": message.group_id}
+    if context:
+        kept["context"] = context
+    name = traits = properties = None
+    if message.type is EventType.GROUP and message.traits is not None:
+        traits = message.traits
+        kept["traits"] = _raw(traits)
+    if message.type is EventType.TRACK and says_of_account(message.name):
+        name = message.name
+        properties = _of_account(message)
+        kept |= {"event": name, "properties": _raw(properties)}
+    bare = _bare(message, Veil.ERASED, message.group_id, kept)
+    meant = Context(
+        None,
+        message.context.computation_key,
+        message.context.computation_id,
+        active="active" not in context,
+    )
+    return replace(bare, name=name, traits=traits, properties=properties, context=meant)
+
+
+def _of_account(message: Message) -> dict[str, JsonText]:
+    properties = message.properties or {}
+    if event_name(message.name) == "account created":
+        return properties
+    return {key: properties[key] for key in TRIAL_KEYS if key in properties}
+
+
+def _bare(message: Message, why: Veil, group_id: str | None, kept: dict[str, Any]) -> Message:
+    body = _encode({**kept, "type": message.type.name.lower()})
+    return replace(
+        message,
+        # As `restore` finds it in the log: of its content, no hash stays that could be guessed at.
+        digest=sha256(body).hexdigest()[:32],
+        user_id=None,
+        anonymous_id=None,
+        previous_id=None,
+        group_id=group_id,
+        name=None,
+        body=body.decode(),
+        traits=None,
+        properties=None,
+        context=Context(),
+        notes=(),
+        veil=why,
+    )
+
+
+def _raw(entries: dict[str, JsonText]) -> dict[str, msgspec.Raw]:
+    return {key: msgspec.Raw(value.encode()) for key, value in entries.items()}

@@ -1,0 +1,380 @@
+"""The customers, accounts and places that one batch touches: loaded once, written back once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingest import flags, pack, typed
+from ingest.fold import Account, Customer, Membership
+from models.database import Row, Transaction
+from models.values import (
+    Entity,
+    Identifier,
+    Kind,
+    Micros,
+    Stamp,
+    Workspace,
+    account_key,
+    identity_key,
+)
+
+IDENTITY_COLUMNS = (
+    "id",
+    "key",
+    "kind",
+    "identifier",
+    "customer_id",
+    "seen",
+    "owner",
+    "link_at",
+    "link_message_id",
+    "link_digest",
+    "hash",
+)
+_CUSTOMER_STATE = ("id", "key", "user_id", "signed_up_at", "first_seen_at", "traits", "registers")
+_ACCOUNT_STATE = (
+    "id",
+    "key",
+    "group_id",
+    "first_seen_at",
+    "last_deletion_at",
+    "traits",
+    "registers",
+)
+_MEMBERSHIP_STATE = ("customer_id", "account_id", "joined_at", "last_add_at", "registers")
+
+
+@dataclass(slots=True, eq=False)
+class Identity:
+    """A userId or anonymousId, and whose it is."""
+
+    id: int
+    key: bytes
+    name: Identifier
+    customer: int
+    seen: bool = False
+    owner: int | None = None
+    link: Stamp | None = None
+    hash: bytes | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """A customer at work: the fold, and the identifier that stands for it."""
+
+    id: int
+    fold: Customer
+    key: bytes
+    user_id: str | None
+    stored: bool
+    # Whether the log must be asked; whatever was merged until then is thrown away.
+    refold: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Company:
+    """An account at work."""
+
+    id: int
+    fold: Account
+    key: bytes
+    group_id: str
+    refold: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Working:
+    """What one batch of one workspace has loaded so far, by row number."""
+
+    tx: Transaction
+    workspace: Workspace
+    identities: dict[Identifier, Identity] = field(default_factory=dict)
+    by_id: dict[int, Identity] = field(default_factory=dict)
+    people: dict[int, Person] = field(default_factory=dict)
+    companies: dict[int, Company] = field(default_factory=dict)
+    by_group: dict[str, Company] = field(default_factory=dict)
+    places: dict[tuple[int, int], Membership] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)
+
+    # ------------------------------------------------------------ loading
+
+    async def find_identities(self, names: Iterable[Identifier]) -> list[Identifier]:
+        """Load the identities that exist; return the names of those that do not."""
+        wanted = [name for name in dict.fromkeys(names) if name not in self.identities]
+        keys = {identity_key(self.workspace.name, name): name for name in wanted}
+        await self._load_identities("key", [(key,) for key in keys])
+        return [name for name in wanted if name not in self.identities]
+
+    async def load_identities_of(self, customers: Iterable[int]) -> list[Identity]:
+        """Return all identities of these customers."""
+        wanted = set(customers)
+        await self._load_identities("customer_id", [(number,) for number in sorted(wanted)])
+        return [identity for identity in self.by_id.values() if identity.customer in wanted]
+
+    async def load_identities_by_id(self, numbers: Iterable[int]) -> None:
+        """Load identities by their row numbers."""
+        missing = sorted({number for number in numbers if number not in self.by_id})
+        await self._load_identities("id", [(number,) for number in missing])
+
+    async def load_identities_by_hash(self, mark: bytes) -> None:
+        """Load the identity that erased links know by this hash, if it lives."""
+        await self._load_identities("hash", [(mark,)])
+
+    async def load_people(self, numbers: Iterable[int]) -> None:
+        """Load customers by their row numbers."""
+        missing = sorted({n for n in numbers if n not in self.people and n not in self.gone})
+        rows = await self._lookup("customers", _CUSTOMER_STATE, ("id",), [(n,) for n in missing])
+        for number, key, user_id, signed_up, first_seen, traits, registers in rows:
+            fold = pack.unpack_customer(traits, registers, first_seen, signed_up)
+            self.people[number] = Person(number, fold, key, user_id, stored=True)
+
+    async def load_companies(self, groups: Iterable[str]) -> None:
+        """Load accounts by groupId, making those that are new."""
+        missing = [group for group in dict.fromkeys(groups) if group not in self.by_group]
+        keys = {account_key(self.workspace.name, group): group for group in missing}
+        await self._take_companies("key", [(key,) for key in keys])
+        new = [(key, group) for key, group in keys.items() if group not in self.by_group]
+        numbers = await self.tx.new_ids("accounts", self.workspace.id, len(new)) if new else ()
+        for number, (key, group) in zip(numbers, new, strict=True):
+            self._add_company(Company(number, Account(), key, group))
+
+    async def load_companies_by_id(self, numbers: Iterable[int]) -> None:
+        """Load accounts by their row numbers."""
+        missing = sorted({number for number in numbers if number not in self.companies})
+        await self._take_companies("id", [(number,) for number in missing])
+
+    async def load_places(self, by: tuple[str, ...], keys: list[Row]) -> None:
+        """Load memberships, by customer or by customer and account."""
+        for customer, account, joined, last_add, registers in await self._lookup(
+            "memberships", _MEMBERSHIP_STATE, by, keys
+        ):
+            if (customer, account) not in self.places:
+                place = pack.unpack_membership(joined, last_add, registers)
+                self.places[customer, account] = place
+
+    async def load_all_of(self, person: Person) -> None:
+        """Load every flag and place of a customer, so that it can be joined or replaced."""
+        await self.load_places(("customer_id",), [(person.id,)])
+        await flags.load_all(self.tx, self.workspace, Entity.CUSTOMER, {person.id: person.fold})
+
+    # ------------------------------------------------------------ making
+
+    async def add_identities(
+        self, names: list[Identifier], hashes: dict[Identifier, bytes]
+    ) -> None:
+        """Make identities, each with a customer of its own until something joins them."""
+        numbers = await self.tx.new_ids("identities", self.workspace.id, len(names))
+        customers = await self.new_customers(len(names))
+        for name, number, customer in zip(names, numbers, customers, strict=True):
+            key = identity_key(self.workspace.name, name)
+            identity = Identity(number, key, name, customer, hash=hashes.get(name))
+            self.hold(identity)
+            self.changed.add(number)
+            user_id = name.text if name.kind is Kind.USER else None
+            self.people[customer] = Person(customer, Customer(), key, user_id, stored=False)
+
+    async def new_customers(self, count: int) -> list[int]:
+        """Return row numbers for new customers."""
+        # Those made in this batch have no rows yet, and their numbers would come again.
+        free = await self.tx.new_ids("customers", self.workspace.id, count + len(self.people))
+        return [number for number in free if number not in self.people][:count]
+
+    def hold(self, identity: Identity) -> None:
+        """Keep an identity at hand by name and number."""
+        self.identities[identity.name] = identity
+        self.by_id[identity.id] = identity
+
+    def forget(self, identity: Identity) -> None:
+        """Let go of an identity that nothing names any more."""
+        del self.identities[identity.name]
+        del self.by_id[identity.id]
+        self.changed.discard(identity.id)
+
+    def person_of(self, name: Identifier) -> Person:
+        """Return the customer an identifier belongs to; both are loaded."""
+        return self.people[self.identities[name].customer]
+
+    def device_of(self, anonymous_id: str) -> Identity:
+        """Return the identity of an anonymousId; it is loaded."""
+        return self.identities[Identifier(Kind.DEVICE, anonymous_id)]
+
+    def place(self, customer: int, account: int) -> Membership:
+        """Return a customer's place in an account, an empty one where there was none."""
+        return self.places.setdefault((customer, account), Membership())
+
+    def move(self, identity: Identity, customer: int) -> None:
+        """Give an identity to another customer."""
+        identity.customer = customer
+        self.changed.add(identity.id)
+
+    def drop(self, person: Person) -> None:
+        """Let a customer cease to be: joined into another, or erased."""
+        del self.people[person.id]
+        self.places = {pair: place for pair, place in self.places.items() if pair[0] != person.id}
+        if person.stored:
+            self.gone.add(person.id)
+
+    # ------------------------------------------------------------ writing
+
+    async def write_identities(self) -> None:
+        """Write the identities that changed."""
+        rows = []
+        for number in sorted(self.changed):
+            identity = self.by_id[number]
+            link = identity.link or (None, None, None)
+            name = identity.name
+            rows.append(
+                (
+                    number,
+                    identity.key,
+                    int(name.kind),
+                    name.text,
+                    name.text.lower(),
+                    identity.customer,
+                    int(identity.seen),
+                    identity.owner,
+                    *link,
+                    identity.hash,
+                )
+            )
+        columns = (*IDENTITY_COLUMNS[:4], "folded", *IDENTITY_COLUMNS[4:])
+        await self._upsert("identities", columns, ("id",), rows)
+        self.changed.clear()
+
+    async def write_state(self) -> None:
+        """Write all customers, accounts, places and flags that were loaded."""
+        gone = [(number,) for number in sorted(self.gone)]
+        await self.tx.delete("customers", ("id",), self.workspace.id, gone)
+        await self.tx.delete("memberships", ("customer_id",), self.workspace.id, gone)
+        await flags.remove_owners(self.tx, self.workspace, Entity.CUSTOMER, gone)
+        people = sorted(self.people.values(), key=lambda person: person.id)
+        companies = sorted(self.companies.values(), key=lambda company: company.id)
+        await self._upsert("customers", _CUSTOMER_COLUMNS, ("id",), map(_customer_row, people))
+        await self._upsert("accounts", _ACCOUNT_COLUMNS, ("id",), map(_account_row, companies))
+        places = [
+            (
+                *pair,
+                place.joined,
+                pack.role_text(place),
+                pack.pack_membership(place),
+                place.last_add,
+            )
+            for pair, place in sorted(self.places.items(), key=lambda item: item[0])
+        ]
+        await self._upsert(
+            "memberships", _MEMBERSHIP_COLUMNS, ("customer_id", "account_id"), places
+        )
+        owners = {person.id: person.fold for person in people}
+        await flags.write(self.tx, self.workspace, Entity.CUSTOMER, owners)
+        accounts = {company.id: company.fold for company in companies}
+        await flags.write(self.tx, self.workspace, Entity.ACCOUNT, accounts)
+
+    # ------------------------------------------------------------ privately
+
+    async def _load_identities(self, by: str, keys: list[Row]) -> None:
+        for row in await self._lookup("identities", IDENTITY_COLUMNS, (by,), keys):
+            if row[0] not in self.by_id:
+                self.hold(_identity(row))
+
+    async def _take_companies(self, by: str, keys: list[Row]) -> None:
+        rows = await self._lookup("accounts", _ACCOUNT_STATE, (by,), keys)
+        for number, key, group, first_seen, deleted, traits, registers in rows:
+            fold = pack.unpack_account(traits, registers, first_seen, deleted)
+            self._add_company(Company(number, fold, key, group))
+
+    def _add_company(self, company: Company) -> None:
+        self.companies[company.id] = company
+        self.by_group[company.group_id] = company
+
+    async def _lookup(
+        self, table: str, columns: tuple[str, ...], by: tuple[str, ...], keys: list[Row]
+    ) -> list[Row]:
+        return await self.tx.lookup(table, columns, by, self.workspace.id, keys) if keys else []
+
+    async def _upsert(
+        self, table: str, columns: tuple[str, ...], key: tuple[str, ...], rows: Iterable[Row]
+    ) -> None:
+        await self.tx.upsert(table, columns, key, self.workspace.id, rows)
+
+
+_CUSTOMER_COLUMNS = (
+    "id",
+    "key",
+    "user_id",
+    *typed.CUSTOMER_FIELDS,
+    "email_folded",
+    "name_folded",
+    "signed_up_at",
+    "first_seen_at",
+    "last_seen_at",
+    "traits",
+    "registers",
+)
+_ACCOUNT_COLUMNS = (
+    "id",
+    "key",
+    "group_id",
+    "group_id_folded",
+    *typed.ACCOUNT_FIELDS,
+    "name_folded",
+    "created_at",
+    "deleted_at",
+    "last_deletion_at",
+    "first_seen_at",
+    "last_seen_at",
+    "traits",
+    "registers",
+)
+_MEMBERSHIP_COLUMNS = ("customer_id", "account_id", "joined_at", "role", "registers", "last_add_at")
+
+
+def _identity(row: Row) -> Identity:
+    number, key, kind, text, customer, seen, owner, *link, mark = row
+    stamp = None if link[0] is None else Stamp(*link)
+    name = Identifier(Kind(kind), text)
+    return Identity(number, key, name, customer, bool(seen), owner, stamp, mark)
+
+
+def _customer_row(person: Person) -> Row:
+    fold = person.fold
+    fields = typed.customer_fields(fold.traits)
+    return (
+        person.id,
+        person.key,
+        person.user_id,
+        *fields.values(),
+        _folded(fields["email"]),
+        _folded(fields["name"]),
+        fold.signed_up,
+        fold.first_seen,
+        fold.last_seen,
+        pack.pack_traits(fold),
+        pack.pack_customer(fold),
+    )
+
+
+def _account_row(company: Company) -> Row:
+    fold = company.fold
+    fields = typed.account_fields(fold.traits)
+    created: Micros | None = fold.first_seen if fold.created is None else fold.created
+    return (
+        company.id,
+        company.key,
+        company.group_id,
+        company.group_id.lower(),
+        *fields.values(),
+        _folded(fields["name"]),
+        created,
+        fold.deleted_at,
+        fold.deleted,
+        fold.first_seen,
+        fold.last_seen,
+        pack.pack_traits(fold),
+        pack.pack_account(fold),
+    )
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else text.lower()

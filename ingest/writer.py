@@ -1,0 +1,186 @@
+"""Let many requests share one commit: each waits until its messages are durable.
+
+The next batch is whatever queued while the last one committed; nobody lingers. The queue is
+bounded by messages and by bytes, and full means Busy, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ingest.store import Item, save
+from models.database import Database, Unavailable
+from models.values import Receipt, Workspace
+
+Answers = list[Receipt | None]
+
+BATCH_MESSAGES_MAX = 500
+
+
+class Busy(Exception):
+    """Nothing was stored; the same request will do after `retry_after_s`."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One batch, for whoever watches."""
+
+    messages: int
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How much may wait for a commit."""
+
+    messages_max: int = 20_000
+    bytes_max: int = 64 * 1024 * 1024
+
+
+QUEUE_LIMITS = QueueLimits()
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    workspace: Workspace
+    items: Sequence[Item]
+    size: int
+    done: asyncio.Future[Answers] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Writer:
+    """The one that writes: takes requests, commits batches of one workspace each."""
+
+    def __init__(
+        self,
+        database: Database,
+        limits: QueueLimits = QUEUE_LIMITS,
+        watch: Callable[[Committed], None] = lambda _: None,
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._watch = watch
+        self._queue: deque[_Request] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self.messages_waiting = 0
+        self.bytes_waiting = 0
+
+    def start(self) -> None:
+        """Begin to commit what is submitted."""
+        self._task = asyncio.create_task(self._run(), name="calyx-writer")
+
+    async def submit(self, workspace: Workspace, items: Sequence[Item], size: int) -> Answers:
+        """Return, once `items` are durable, a receipt for each that was asked about.
+
+        Raise Busy when the queue is full or the database cannot serve; then nothing was stored.
+        """
+        if not items:
+            return []
+        if self._closing:
+            raise Busy("this process is stopping; send it again", 1)
+        self._admit(len(items), size)
+        request = _Request(workspace, items, size)
+        self._queue.append(request)
+        self._wake.set()
+        # What is under way is written whether or not the caller still waits.
+        return await asyncio.shield(request.done)
+
+    async def close(self) -> None:
+        """Commit what is queued, then stop."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    def _admit(self, messages: int, size: int) -> None:
+        if not self._queue:
+            # A request larger than the queue is still served when nothing else waits.
+            pass
+        elif self.messages_waiting + messages > self._limits.messages_max:
+            raise Busy(f"{self.messages_waiting} messages already wait for a commit; try again", 1)
+        elif self.bytes_waiting + size > self._limits.bytes_max:
+            raise Busy(f"{self.bytes_waiting} bytes already wait for a commit; try again", 1)
+        self.messages_waiting += messages
+        self.bytes_waiting += size
+
+    async def _run(self) -> None:
+        while True:
+            while not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            batch = self._next_batch()
+            await self._commit(batch)
+            for request in batch:
+                self.messages_waiting -= len(request.items)
+                self.bytes_waiting -= request.size
+
+    def _next_batch(self) -> list[_Request]:
+        """Take the oldest request and those behind it that may share its transaction."""
+        workspace = self._queue[0].workspace
+        batch: list[_Request] = []
+        rest: deque[_Request] = deque()
+        messages = 0
+        while self._queue:
+            request = self._queue.popleft()
+            full = messages > 0 and messages + len(request.items) > BATCH_MESSAGES_MAX
+            if full:
+                rest.append(request)
+                break
+            if request.workspace.id == workspace.id:
+                batch.append(request)
+                messages += len(request.items)
+            else:
+                rest.append(request)
+        self._queue.extendleft(reversed(rest))
+        return batch
+
+    async def _commit(self, batch: list[_Request]) -> None:
+        started = time.perf_counter()
+        try:
+            answers = await self._save(batch)
+        except Unavailable as error:
+            _fail(batch, Busy(str(error), 1))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the callers must hear of it)
+            await self._commit_apart(batch, error)
+        else:
+            seconds = time.perf_counter() - started
+            self._watch(Committed(sum(len(r.items) for r in batch), len(batch), seconds))
+            for request in batch:
+                count = len(request.items)
+                mine, answers = answers[:count], answers[count:]
+                if not request.done.done():
+                    request.done.set_result(mine)
+
+    async def _commit_apart(self, batch: list[_Request], error: Exception) -> None:
+        """Commit each request by itself, so that one that cannot be saved fails alone."""
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        for request in batch:
+            await self._commit([request])
+
+    async def _save(self, batch: list[_Request]) -> Answers:
+        workspace = batch[0].workspace
+        items = [item for request in batch for item in request.items]
+        return await self._database.write(lambda tx: save(tx, workspace, items))
+
+
+def _fail(batch: list[_Request], error: Exception) -> None:
+    for request in batch:
+        if not request.done.done():
+            request.done.set_exception(error)

@@ -1,0 +1,1 @@
+"""The steps from each version's tables to the next."""

@@ -1,0 +1,218 @@
+"""The words everything else is said in: workspaces, stamps, kinds, messages, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+Micros = int
+"""A moment: microseconds since 1970, UTC."""
+
+JsonText = str
+"""A value in canonical JSON (semantics.md, section 9). Equal texts are equal values."""
+
+NULL: JsonText = "null"
+TRUE: JsonText = "true"
+FALSE: JsonText = "false"
+
+
+class Stamp(NamedTuple):
+    """An event's place in the order of all events; compared field by field, text by bytes.
+
+    `digest` is the first 16 of the digest's 32 digits: the log holds no two events of one
+    messageId that agree in them, so they order as the whole does. Digits and messageIds hold no
+    lone surrogates, and Python orders such text by code point, which is the order of its UTF-8.
+    """
+
+    at: Micros
+    message_id: str
+    digest: str
+
+
+class Kind(IntEnum):
+    """The two name spaces of identifiers."""
+
+    USER = 0
+    DEVICE = 1
+
+
+class Entity(IntEnum):
+    """What has traits and audience flags."""
+
+    CUSTOMER = 0
+    ACCOUNT = 1
+
+
+class EventType(IntEnum):
+    """Kinds of call, as numbered in the log."""
+
+    TRACK = 0
+    IDENTIFY = 1
+    GROUP = 2
+    ALIAS = 3
+    PAGE = 4
+    SCREEN = 5
+    DELETE = 6
+
+
+class Veil(IntEnum):
+    """Why an event is not shown, if it is not."""
+
+    NONE = 0
+    ERASED = 1
+    DELETE = 2
+
+
+class Reason(StrEnum):
+    """Why a message is quarantined."""
+
+    NOT_AN_OBJECT = "NOT_AN_OBJECT"
+    UNKNOWN_TYPE = "UNKNOWN_TYPE"
+    NO_SUBJECT = "NO_SUBJECT"
+    ID_TOO_LONG = "ID_TOO_LONG"
+    KEY_TOO_LONG = "KEY_TOO_LONG"
+    TOO_DEEP = "TOO_DEEP"
+    TOO_LARGE = "TOO_LARGE"
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    APPLIED = "APPLIED"
+    SUPERSEDED = "SUPERSEDED"
+    DUPLICATE = "DUPLICATE"
+    CONFLICT = "CONFLICT"
+    QUARANTINED = "QUARANTINED"
+    ERASED = "ERASED"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A tenant: its number in this database and its name, from which public ids derive."""
+
+    id: int
+    name: str
+
+
+class Identifier(NamedTuple):
+    """A userId or anonymousId as read."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(slots=True)
+class Message:
+    """One event in canonical form: everything the log keeps of it."""
+
+    message_id: str
+    digest: str
+    type: EventType
+    at: Micros
+    received_at: Micros
+    user_id: str | None
+    anonymous_id: str | None
+    previous_id: str | None
+    group_id: str | None
+    name: str | None
+    body: JsonText
+    traits: dict[str, JsonText] | None
+    properties: dict[str, JsonText] | None
+    context: Context
+    notes: tuple[str, ...] = ()
+    veil: Veil = Veil.NONE
+
+    @property
+    def stamp(self) -> Stamp:
+        """Return its place in the order of events."""
+        return Stamp(self.at, self.message_id, self.digest[:16])
+
+    @property
+    def subject(self) -> Identifier | None:
+        """Return whom it is about: the user if it names one, else the device."""
+        if self.user_id is not None:
+            return Identifier(Kind.USER, self.user_id)
+        if self.anonymous_id is not None:
+            return Identifier(Kind.DEVICE, self.anonymous_id)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What of a message's `context` has meaning."""
+
+    traits: dict[str, JsonText] | None = None
+    computation_key: str | None = None
+    computation_id: str | None = None
+    active: bool = True
+
+
+@dataclass(slots=True)
+class Quarantined:
+    """A body that could not be applied, kept whole."""
+
+    reason: Reason
+    message_id: str
+    received_at: Micros
+    at: Micros
+    # The body without what a retry re-stamps: what makes it the same body again.
+    identity: JsonText
+    body: JsonText
+    subject: Identifier | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one message, as of right after its commit."""
+
+    message_id: str
+    outcome: Outcome
+    received_at: Micros
+    reason: Reason | None = None
+    notes: tuple[str, ...] = ()
+    event_key: bytes | None = None
+    quarantine_key: bytes | None = None
+
+
+def identity_key(workspace: str, identifier: Identifier) -> bytes:
+    """Return the 16 bytes that stand for a userId or anonymousId, in any database."""
+    kind = "user" if identifier.kind is Kind.USER else "device"
+    return _hash(workspace, kind, identifier.text)[:16]
+
+
+def account_key(workspace: str, group_id: str) -> bytes:
+    """Return the 16 bytes that stand for a groupId, in any database."""
+    return _hash(workspace, "account", group_id)[:16]
+
+
+def message_key(workspace: str, message_id: str) -> bytes:
+    """Return the 8 bytes with which the keys of all events of one messageId begin."""
+    return _hash(workspace, "message", message_id)[:8]
+
+
+def event_key(workspace: str, message_id: str, digest: str) -> bytes:
+    """Return the 16 bytes that stand for an event: of its messageId, then of its content."""
+    return message_key(workspace, message_id) + bytes.fromhex(digest[:16])
+
+
+def quarantine_key(workspace: str, identity: JsonText) -> bytes:
+    """Return the 16 bytes that stand for a quarantined body."""
+    return _hash(workspace, "quarantine", identity)[:16]
+
+
+def erasure_hash(secret: bytes, identifier: Identifier) -> bytes:
+    """Return the keyed hash that remains of an erased identifier."""
+    text = f"{identifier.kind.value}\0{identifier.text}".encode()
+    return sha256(secret + text).digest()[:16]
+
+
+def erased_event_key(secret: bytes, key: bytes) -> bytes:
+    """Return the key of an erased event: its content's half becomes a keyed hash."""
+    return key[:8] + sha256(secret + key).digest()[:8]
+
+
+def _hash(workspace: str, kind: str, text: str) -> bytes:
+    return sha256(f"{workspace}\0{kind}\0{text}".encode(errors="surrogatepass")).digest()
