@@ -58,17 +58,22 @@ def main() -> None:
 
 def install() -> None:
     """Make `.venv` hold the locked versions and the project itself, unless it already does."""
-    wanted = hashlib.sha256(str(ROOT).encode())
+    wanted = hashlib.sha256()
     for file in ("requirements.lock", "pyproject.toml"):
         wanted.update((ROOT / file).read_bytes())
-    if STAMP.exists() and STAMP.read_text() == wanted.hexdigest() and Path(PYTHON).exists():
+    stamp = [str(ROOT), wanted.hexdigest()]
+    found = STAMP.read_text().splitlines() if STAMP.exists() else stamp[:1]
+    if found == stamp and Path(PYTHON).exists():
         return
     print("dev.py: installing into .venv", file=sys.stderr)
+    if found[:1] != stamp[:1]:
+        # The folder was moved here, and its scripts name the Python of where it was.
+        shutil.rmtree(VENV)
     installer = _uv() or _pip()
     # The build backend is in the lock too, so nothing is fetched that has no hash here.
     _run(*installer, "--no-deps", "--require-hashes", "-r", "requirements.lock")
     _run(*installer, "--no-deps", "--no-build-isolation", "-e", ".")
-    STAMP.write_text(wanted.hexdigest())
+    STAMP.write_text("\n".join(stamp))
 
 
 def _uv() -> list[str]:
@@ -82,16 +87,21 @@ def _uv() -> list[str]:
 
 def _pip() -> list[str]:
     """Return pip's install command for a `.venv` that exists; exit where there is no pip at all."""
-    if not Path(PYTHON).exists():
-        # Debian keeps ensurepip in a package of its own; pip can install from outside, too.
-        bare = [] if find_spec("ensurepip") else ["--without-pip"]
-        _run(sys.executable, "-m", "venv", "--clear", *bare, str(VENV))
     options = ["install", "--quiet", "--disable-pip-version-check"]
-    if any(VENV.glob("lib/python*/site-packages/pip")):
+    # Debian keeps ensurepip in a package of its own; the pip outside can install into `.venv`, too.
+    inside, outside = find_spec("ensurepip") is not None, find_spec("pip") is not None
+    if not Path(PYTHON).exists() or not (outside or _holds_pip()):
+        if not (inside or outside):
+            sys.exit("dev.py: neither pip nor uv is here. On Debian: apt install python3-venv")
+        bare = [] if inside else ["--without-pip"]
+        _run(sys.executable, "-m", "venv", "--clear", *bare, str(VENV))
+    if _holds_pip():
         return [PYTHON, "-m", "pip", *options]
-    if find_spec("pip"):
-        return [sys.executable, "-m", "pip", "--python", PYTHON, *options]
-    return sys.exit("dev.py: neither pip nor uv is here. On Debian: apt install python3-venv")
+    return [sys.executable, "-m", "pip", "--python", PYTHON, *options]
+
+
+def _holds_pip() -> bool:
+    return any(VENV.glob("lib/python*/site-packages/pip"))
 
 
 def _run(*step: str) -> None:
