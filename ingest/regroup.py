@@ -25,8 +25,8 @@ async def regroup(working: Working, customers: Iterable[int]) -> None:
     events = await log.read_about(
         working.tx, working.workspace, "whom", [identity.id for identity in identities]
     )
-    named = await _rewrite_edges(working, identities, events)
-    kept = await _settle_devices(working, identities, events, named)
+    await _rewrite_edges(working, identities, events)
+    kept = await _settle(working, identities, events)
     groups = await _groups(working, kept)
     await _assign(working, numbers, groups)
     await working.write_identities()
@@ -34,8 +34,8 @@ async def regroup(working: Working, customers: Iterable[int]) -> None:
 
 async def _rewrite_edges(
     working: Working, identities: list[Identity], events: list[Message]
-) -> set[int]:
-    """Write the links and aliases that living events make; return the identities these name."""
+) -> None:
+    """Write the links and aliases that living events make."""
     links: dict[tuple[int, int], Stamp] = {}
     aliases: dict[tuple[int, int], tuple[int, Stamp]] = {}
     for message in events:
@@ -60,35 +60,34 @@ async def _rewrite_edges(
     await tx.upsert("links", LINK_COLUMNS, LINK_COLUMNS[:2], workspace, rows)
     alias_rows = [(*pair, first, *stamp) for pair, (first, stamp) in sorted(aliases.items())]
     await tx.upsert("aliases", ALIAS_COLUMNS, ALIAS_COLUMNS[:2], workspace, alias_rows)
-    return {pair[0] for pair in (*links, *aliases)}
 
 
-async def _settle_devices(
-    working: Working, identities: list[Identity], events: list[Message], named: set[int]
+async def _settle(
+    working: Working, identities: list[Identity], events: list[Message]
 ) -> list[Identity]:
     """Find the owner of each device again; return the identities that something living names."""
     tx, workspace = working.tx, working.workspace.id
-    about = {message.subject for message in events}
-    carried = {
-        name for message in events for name in meaning(message).devices if is_carried(message, name)
-    }
-    first: dict[int, tuple[Stamp, int]] = {}
     devices = [(one.id,) for one in identities if one.name.kind is Kind.DEVICE]
-    for device, owner, *stamp in await tx.lookup(
-        "links", LINK_COLUMNS, ("device",), workspace, devices
-    ):
+    links = await tx.lookup("links", LINK_COLUMNS, ("device",), workspace, devices)
+    first: dict[int, tuple[Stamp, int]] = {}
+    for device, owner, *stamp in links:
         link = (Stamp(*stamp), owner)
         first[device] = min(link, first.get(device, link))
-    users = [(one.id,) for one in identities if one.name.kind is Kind.USER]
-    aliased = {
-        row[0] for row in await tx.lookup("aliases", ("previous",), ("previous",), workspace, users)
+    # A device may also be carried by users of other customers, whom the erasure does not touch.
+    others = {row[1] for row in links} - {one.id for one in identities}
+    heard = [*events, *await log.read_about(tx, working.workspace, "whom", others)]
+    carried = {
+        name for message in heard for name in meaning(message).devices if is_carried(message, name)
     }
+    users = [(one.id,) for one in identities if one.name.kind is Kind.USER]
+    aliases = await tx.lookup("aliases", ("previous",), ("previous",), workspace, users)
+    named = {message.subject for message in events} | carried
+    aliased = {row[0] for row in aliases}
     kept: list[Identity] = []
     lost: list[Identity] = []
     for one in identities:
         one.link, one.owner = first.get(one.id, (None, None))
-        known_elsewhere = one.owner is not None and one.id not in named
-        one.seen = one.name in about or one.name in carried or (one.seen and known_elsewhere)
+        one.seen = one.name in named
         alive = one.seen or one.owner is not None or one.id in aliased
         (kept if alive else lost).append(one)
         working.changed.add(one.id)

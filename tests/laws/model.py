@@ -39,13 +39,22 @@ def _known(events: list[Event], quarantined: list[Quarantined]) -> dict[str, Any
         "customers": {rep: _customer(world, rep) for rep in sorted(world.sightings)},
         "accounts": {group: _account(world, group) for group in sorted(world.account_events)},
         "erasures": sorted(
-            ({"messageId": event.message_id, "at": event.at} for event in events if event.type == "delete"),
+            (
+                {"messageId": event.message_id, "at": event.at}
+                for event in events
+                if event.type == "delete"
+            ),
             key=lambda erasure: (erasure["messageId"], erasure["at"]),
         ),
         "quarantine": sorted(
             (
-                {"messageId": held.message_id, "reason": held.reason, "receivedAt": held.received_at}
+                {
+                    "messageId": held.message_id,
+                    "reason": held.reason,
+                    "receivedAt": held.received_at,
+                }
                 for held in quarantined
+                if not _forgotten(held, events)
             ),
             key=lambda held: (held["messageId"], held["reason"], held["receivedAt"]),
         ),
@@ -107,7 +116,9 @@ class _Identity:
         for event in events:
             for anonymous, user in _links(event):
                 self._owners.setdefault(anonymous, user)
-        self._seen = {event.anonymous for event in events if event.type != "delete" and event.anonymous}
+        self._seen = {
+            event.anonymous for event in events if event.type != "delete" and event.anonymous
+        }
 
     def users(self, user: str) -> set[str]:
         return _joined(user, self._aliases)
@@ -142,8 +153,15 @@ def _erased(events: list[Event]) -> list[Event]:
     return [event for event in events if any(_erases(delete, event, events) for delete in deletes)]
 
 
-def _erases(delete: Event, event: Event, events: list[Event]) -> bool:
-    if event.type == "delete" or min(event.at, event.received_at) > delete.at:
+def _forgotten(held: Quarantined, events: list[Event]) -> bool:
+    """Return whether some delete erases a body that waits: nothing of it is kept but its receipt."""
+    return any(_erases(delete, held, events) for delete in events if delete.type == "delete")
+
+
+def _erases(delete: Event, event: Event | Quarantined, events: list[Event]) -> bool:
+    if isinstance(event, Event) and event.type == "delete":
+        return False
+    if min(event.at, event.received_at) > delete.at:
         return False
     users, anonymous = _erased_ids(delete, events)
     # "Events with another userId stay", though they carry one of the anonymousIds.
@@ -156,7 +174,9 @@ def _erased_ids(delete: Event, events: list[Event]) -> tuple[set[str], set[str]]
     if delete.user is None:
         assert delete.anonymous is not None
         return set(), {delete.anonymous}
-    users = _joined(delete.user, [pair for event in events if event.at <= delete.at for pair in _alias(event)])
+    users = _joined(
+        delete.user, [pair for event in events if event.at <= delete.at for pair in _alias(event)]
+    )
     carried = {anonymous for event in events for anonymous, user in _links(event) if user in users}
     return users, carried
 
@@ -171,10 +191,16 @@ class _World:
     events: list[Event]
     erased: list[Event]
     identity: _Identity
-    sightings: dict[str, list[tuple[Event, Says]]] = field(default_factory=lambda: defaultdict(list))
-    account_events: dict[str, list[tuple[Event, Says]]] = field(default_factory=lambda: defaultdict(list))
+    sightings: dict[str, list[tuple[Event, Says]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    account_events: dict[str, list[tuple[Event, Says]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     writes: dict[tuple[str, ...], list[Write]] = field(default_factory=lambda: defaultdict(list))
-    members: dict[tuple[str, str], list[tuple[Event, Says]]] = field(default_factory=lambda: defaultdict(list))
+    members: dict[tuple[str, str], list[tuple[Event, Says]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     # The registers each event wrote, for its receipt, and the newest stamp on each register.
     wrote: dict[Stamp, list[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(list))
     newest: dict[tuple[str, ...], Stamp] = field(default_factory=dict)
@@ -220,15 +246,21 @@ class _World:
 
     def traits_of(self, *whom: str) -> dict[str, list[Write]]:
         """Return every write by key, oldest first, of one customer or account."""
-        return {register[2]: writes for register, writes in self.writes.items() if register[:2] == whom}
+        return {
+            register[2]: writes for register, writes in self.writes.items() if register[:2] == whom
+        }
 
     def last_deletion(self, group: str) -> int | None:
-        return max((event.at for event, says in self.account_events[group] if says.deleted), default=None)
+        return max(
+            (event.at for event, says in self.account_events[group] if says.deleted), default=None
+        )
 
     def deleted_at(self, group: str) -> int | None:
         """Deleted while the last deletion is not earlier than the last alive mark."""
         last = self.last_deletion(group)
-        alive = max((event.at for event, says in self.account_events[group] if says.alive), default=None)
+        alive = max(
+            (event.at for event, says in self.account_events[group] if says.alive), default=None
+        )
         return last if last is not None and (alive is None or last >= alive) else None
 
 
@@ -244,7 +276,9 @@ def _customer(world: _World, rep: str) -> dict[str, Any]:
     heard = world.sightings[rep]
     writes = world.traits_of("customer", rep)
     user = rep.removeprefix("user:") if rep.startswith("user:") else None
-    accounts = {group: _membership(world, rep, group) for who, group in sorted(world.members) if who == rep}
+    accounts = {
+        group: _membership(world, rep, group) for who, group in sorted(world.members) if who == rep
+    }
     return {
         "userId": user,
         "anonymousIds": world.identity.anonymous_ids(rep),
@@ -264,7 +298,9 @@ def _account(world: _World, group: str) -> dict[str, Any]:
     seen = _seen(heard)
     return {
         **model_traits.typed(writes, model_traits.ACCOUNT_FIELDS),
-        "createdAt": min((event.at for event, says in heard if says.created), default=seen["firstSeenAt"]),
+        "createdAt": min(
+            (event.at for event, says in heard if says.created), default=seen["firstSeenAt"]
+        ),
         "deletedAt": world.deleted_at(group),
         **seen,
         "traits": model_traits.standing(writes),
@@ -278,7 +314,11 @@ def _membership(world: _World, rep: str, group: str) -> dict[str, Any] | None:
     cuts = [event.at for event, says in heard if says.member == "removed"]
     deletion = world.last_deletion(group)
     cut = max([*cuts, *([] if deletion is None else [deletion])], default=None)
-    adds = [(event, says) for event, says in heard if says.member == "added" and (cut is None or event.at > cut)]
+    adds = [
+        (event, says)
+        for event, says in heard
+        if says.member == "added" and (cut is None or event.at > cut)
+    ]
     if not adds or world.deleted_at(group) is not None:
         return None
     # `heard` came by stamp: the last of the roles is the newest.
@@ -293,7 +333,7 @@ def _receipts(world: _World, quarantined: list[Quarantined]) -> list[dict[str, A
     receipts = [
         {
             "messageId": held.message_id,
-            "outcome": "quarantined",
+            "outcome": "erased" if _forgotten(held, world.events) else "quarantined",
             "reason": held.reason,
             "at": None,
             "receivedAt": held.received_at,
@@ -316,7 +356,13 @@ def _receipts(world: _World, quarantined: list[Quarantined]) -> list[dict[str, A
 def _receipt_order(receipt: dict[str, Any]) -> tuple[Any, ...]:
     at = receipt["at"]
     when = (at is not None, at or 0)
-    return (receipt["messageId"], when, receipt["receivedAt"], receipt["outcome"], receipt["reason"] or "")
+    return (
+        receipt["messageId"],
+        when,
+        receipt["receivedAt"],
+        receipt["outcome"],
+        receipt["reason"] or "",
+    )
 
 
 def _outcome(world: _World, event: Event) -> str:

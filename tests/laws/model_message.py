@@ -18,7 +18,9 @@ from tests.laws.model_bytes import (
 
 TYPES = frozenset({"track", "identify", "group", "alias", "page", "screen", "delete"})
 SECOND_US = 1_000_000
-YEAR_10000_US = (date(9999, 12, 31).toordinal() + 1 - date(1970, 1, 1).toordinal()) * 86_400 * SECOND_US
+YEAR_10000_US = (
+    (date(9999, 12, 31).toordinal() + 1 - date(1970, 1, 1).toordinal()) * 86_400 * SECOND_US
+)
 EPOCH_MS_FROM = 31_557_600_000
 CLOCK_DRIFT_US_MAX = 10 * SECOND_US
 FUTURE_US_MAX = 300 * SECOND_US
@@ -99,7 +101,10 @@ class Quarantined:
 
     message_id: str
     reason: str
+    at: int
     received_at: int
+    user: str | None
+    anonymous: str | None
     body: str
 
 
@@ -111,7 +116,10 @@ def read(delivery: Delivery) -> Event | Quarantined:
     fields = an_object(body)
     kind = fields.get("type") if fields.get("type") is not None else fields.get("action")
     kind = kind.lower() if isinstance(kind, str) else kind
-    ids = {name: read_id(fields.get(name)) for name in ("userId", "anonymousId", "previousId", "groupId")}
+    ids = {
+        name: read_id(fields.get(name))
+        for name in ("userId", "anonymousId", "previousId", "groupId")
+    }
     if ids["groupId"] is None:
         ids["groupId"] = read_id(an_object(fields.get("context")).get("groupId"))
     digest = sha256_32(_said(kind, ids, fields))
@@ -123,7 +131,8 @@ def read(delivery: Delivery) -> Event | Quarantined:
             message_id += f":{delivery.received_at}"
     reason = _refusal(body, kind, ids)
     if reason is not None:
-        return Quarantined(message_id, reason, delivery.received_at, _entry(body))
+        who = ids["userId"], ids["anonymousId"]
+        return Quarantined(message_id, reason, at, delivery.received_at, *who, _entry(body))
     return Event(
         message_id, digest, at, delivery.received_at, str(kind),
         ids["userId"], ids["anonymousId"], ids["previousId"], ids["groupId"], fields,
@@ -164,7 +173,13 @@ def _iso_us(text: str) -> int | None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     ahead = int(found[10] or 0) * 60 + int(found[11] or 0)
-    if hour > 23 or minute > 59 or second > 59 or int(found[10] or 0) > 23 or int(found[11] or 0) > 59:
+    if (
+        hour > 23
+        or minute > 59
+        or second > 59
+        or int(found[10] or 0) > 23
+        or int(found[11] or 0) > 59
+    ):
         return None
     try:
         days = date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
