@@ -209,6 +209,8 @@ class Oblivion:
         tx, workspace = self.tx, self.workspace.id
         if not self.raised:
             return
+        # Nobody may store what is being erased, not knowing of it yet.
+        await tx.alone(workspace)
         rows = [(mark, self.until[mark]) for mark in self.raised]
         await tx.upsert("erasures", ("hash", "until"), ("hash",), workspace, rows)
         self.active = True

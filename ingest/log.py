@@ -55,7 +55,7 @@ async def append(working: Working, batch: Sequence[Fresh]) -> None:
     tx, workspace = working.tx, working.workspace
     numbers = await tx.new_ids("events", workspace.id, len(batch))
     rows = [_row(working, n, fresh) for n, fresh in zip(numbers, batch, strict=True)]
-    await tx.insert("events", COLUMNS, workspace.id, rows)
+    await tx.claim("events", COLUMNS, "key", workspace.id, rows)
 
 
 async def read_about(

@@ -56,6 +56,7 @@ async def save(
     tx: Transaction, workspace: Workspace, items: Sequence[Item]
 ) -> list[Receipt | None]:
     """Store what is new and fold it in; return a receipt for each item that was asked about."""
+    await tx.enter(workspace.id)
     oblivion = await erasure.Oblivion.load(tx, workspace)
     answers: list[Receipt | None] = [None] * len(items)
     await _quarantine(tx, workspace, items, answers, oblivion)

@@ -96,6 +96,8 @@ class Working:
     by_group: dict[str, Company] = field(default_factory=dict)
     places: dict[tuple[int, int], Membership] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+    new_identities: set[int] = field(default_factory=set)
+    new_companies: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
 
     # ------------------------------------------------------------ loading
@@ -139,6 +141,7 @@ class Working:
         numbers = await self.tx.new_ids("accounts", self.workspace.id, len(new)) if new else ()
         for number, (key, group) in zip(numbers, new, strict=True):
             self._add_company(Company(number, Account(), key, group))
+            self.new_companies.add(number)
 
     async def load_companies_by_id(self, numbers: Iterable[int]) -> None:
         """Load accounts by their row numbers."""
@@ -171,7 +174,7 @@ class Working:
             key = identity_key(self.workspace.name, name)
             identity = Identity(number, key, name, customer, hash=hashes.get(name))
             self.hold(identity)
-            self.changed.add(number)
+            self.new_identities.add(number)
             user_id = name.text if name.kind is Kind.USER else None
             self.people[customer] = Person(customer, Customer(), key, user_id, stored=False)
 
@@ -191,6 +194,7 @@ class Working:
         del self.identities[identity.name]
         del self.by_id[identity.id]
         self.changed.discard(identity.id)
+        self.new_identities.discard(identity.id)
 
     def person_of(self, name: Identifier) -> Person:
         """Return the customer an identifier belongs to; both are loaded."""
@@ -219,29 +223,14 @@ class Working:
     # ------------------------------------------------------------ writing
 
     async def write_identities(self) -> None:
-        """Write the identities that changed."""
-        rows = []
-        for number in sorted(self.changed):
-            identity = self.by_id[number]
-            link = identity.link or (None, None, None)
-            name = identity.name
-            rows.append(
-                (
-                    number,
-                    identity.key,
-                    int(name.kind),
-                    name.text,
-                    name.text.lower(),
-                    identity.customer,
-                    int(identity.seen),
-                    identity.owner,
-                    *link,
-                    identity.hash,
-                )
-            )
-        columns = (*IDENTITY_COLUMNS[:4], "folded", *IDENTITY_COLUMNS[4:])
-        await self._upsert("identities", columns, ("id",), rows)
+        """Write the identities that are new or changed."""
+        new = [_identity_row(self.by_id[number]) for number in sorted(self.new_identities)]
+        await self.tx.claim("identities", _IDENTITY_ROW, "key", self.workspace.id, new)
+        changed = sorted(self.changed - self.new_identities)
+        rows = [_identity_row(self.by_id[number]) for number in changed]
+        await self._upsert("identities", _IDENTITY_ROW, ("id",), rows)
         self.changed.clear()
+        self.new_identities.clear()
 
     async def write_state(self) -> None:
         """Write all customers, accounts, places and flags that were loaded."""
@@ -252,7 +241,10 @@ class Working:
         people = sorted(self.people.values(), key=lambda person: person.id)
         companies = sorted(self.companies.values(), key=lambda company: company.id)
         await self._upsert("customers", _CUSTOMER_COLUMNS, ("id",), map(_customer_row, people))
-        await self._upsert("accounts", _ACCOUNT_COLUMNS, ("id",), map(_account_row, companies))
+        made = [_account_row(company) for company in companies if company.id in self.new_companies]
+        await self.tx.claim("accounts", _ACCOUNT_COLUMNS, "key", self.workspace.id, made)
+        known = [company for company in companies if company.id not in self.new_companies]
+        await self._upsert("accounts", _ACCOUNT_COLUMNS, ("id",), map(_account_row, known))
         places = [
             (
                 *pair,
@@ -328,6 +320,19 @@ _ACCOUNT_COLUMNS = (
     "registers",
 )
 _MEMBERSHIP_COLUMNS = ("customer_id", "account_id", "joined_at", "role", "registers", "last_add_at")
+
+
+_IDENTITY_ROW = (*IDENTITY_COLUMNS[:4], "folded", *IDENTITY_COLUMNS[4:])
+
+
+def _identity_row(identity: Identity) -> Row:
+    name = identity.name
+    return (
+        *(identity.id, identity.key, int(name.kind), name.text, name.text.lower()),
+        *(identity.customer, int(identity.seen), identity.owner),
+        *(identity.link or (None, None, None)),
+        identity.hash,
+    )
 
 
 def _identity(row: Row) -> Identity:

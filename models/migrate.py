@@ -8,11 +8,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url, pool
+from sqlalchemy import Connection, pool
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from models.database import Unavailable, sqlite_path
+from models.database import Unavailable, parse_url, sqlite_path
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -25,25 +25,27 @@ async def upgrade(url: str, revision: str = "head") -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
-    Path(sqlite_path(url)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(make_url(url), poolclass=pool.NullPool)
+    path = sqlite_path(url)
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(parse_url(url), poolclass=pool.NullPool)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)
-    except OperationalError as error:
-        raise Unavailable(f"the database cannot be migrated: {error.orig}") from error
+    except (OperationalError, OSError) as error:
+        raise Unavailable(f"the database cannot be migrated: {_cause(error)}") from error
     finally:
         await engine.dispose()
 
 
 async def current(url: str) -> str | None:
     """Return the revision a database is at, None for an empty one."""
-    engine = create_async_engine(make_url(url), poolclass=pool.NullPool)
+    engine = create_async_engine(parse_url(url), poolclass=pool.NullPool)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_revision)
-    except OperationalError as error:
-        raise Unavailable(f"the database cannot be opened: {error.orig}") from error
+    except (OperationalError, OSError) as error:
+        raise Unavailable(f"the database cannot be opened: {_cause(error)}") from error
     finally:
         await engine.dispose()
 
@@ -55,6 +57,10 @@ def head() -> str | None:
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _cause(error: Exception) -> object:
+    return getattr(error, "orig", None) or error
 
 
 def _config() -> Config:

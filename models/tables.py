@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Identity as Numbered
 from sqlmodel import Field, SQLModel
 
 from models.dialect import BIG, CLUSTERED, KEY, TEXT
@@ -20,6 +21,11 @@ SQLModel.metadata.naming_convention = {
 
 def _big(*, primary_key: bool = False, nullable: bool = False) -> Any:
     return Field(sa_column=Column(BIG, primary_key=primary_key, nullable=nullable))
+
+
+def _id() -> Any:
+    # PostgreSQL numbers the rows; SQLite's one writer does so itself.
+    return Field(sa_column=Column(BIG, Numbered(), primary_key=True))
 
 
 def _text(*, nullable: bool = False) -> Any:
@@ -40,7 +46,7 @@ class Workspace(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "workspaces"
     __table_args__ = (UniqueConstraint("name"),)
 
-    id: int = _big(primary_key=True)
+    id: int = _id()
     name: str = _text()
     created_at: int = _big()
     # Keys the hashes that remain of erased identifiers; exported with the log.
@@ -55,7 +61,7 @@ class ApiKey(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("hash"), UniqueConstraint("workspace_id", "key"))
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     key: bytes = _key()
     hash: bytes = _key()
     name: str = _text()
@@ -87,7 +93,7 @@ class Event(SQLModel, table=True):
     )
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     key: bytes = _key()
     message_id: str = _text()
     type: int = _small()
@@ -124,7 +130,7 @@ class Identity(SQLModel, table=True):
     )
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     key: bytes = _key()
     kind: int = _small()
     identifier: str = _text()
@@ -181,7 +187,7 @@ class Customer(SQLModel, table=True):
     )
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     # Of the identity that stands for the whole: the root userId, or the one anonymousId.
     key: bytes = _key()
     user_id: str | None = _text(nullable=True)
@@ -213,7 +219,7 @@ class Account(SQLModel, table=True):
     )
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     key: bytes = _key()
     group_id: str = _text()
     name: str | None = _text(nullable=True)
@@ -260,7 +266,7 @@ class Audience(SQLModel, table=True):
     __table_args__ = (Index("ux_audiences_key", "workspace_id", "entity", "key", unique=True),)
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     # 0 customers, 1 accounts.
     entity: int = _small()
     key: str = _text()
@@ -319,7 +325,7 @@ class Quarantine(SQLModel, table=True):
     )
 
     workspace_id: int = _big(primary_key=True)
-    id: int = _big(primary_key=True)
+    id: int = _id()
     # Of the body, so that one body is one entry however often it comes.
     key: bytes = _key()
     message_id: str = _text()

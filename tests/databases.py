@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import asyncpg
 
 from ingest.message import Door, Parsed, parse_one
 from ingest.replay import State, dump
@@ -21,29 +26,69 @@ DEFAULT = Workspace(1, "default")
 ERASURE_KEY = b"a key of thirty-two bytes, fixed"
 
 
+class Template(Protocol):
+    """A database that was migrated once, with the workspace `default`."""
+
+    def copy(self) -> str:
+        """Return the URL of a new database that is like it."""
+        ...
+
+
+@dataclass(frozen=True)
+class SqliteTemplate:
+    """A SQLite file to copy."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> SqliteTemplate:
+        """Migrate a file in `folder`."""
+        asyncio.run(_make(url_of(folder / "template.db")))
+        return cls(folder)
+
+    def copy(self) -> str:
+        path = self.folder / f"{uuid.uuid4().hex}.db"
+        shutil.copyfile(self.folder / "template.db", path)
+        return url_of(path)
+
+
+@dataclass(frozen=True)
+class PostgresTemplate:
+    """A PostgreSQL database to copy."""
+
+    server: str
+
+    @classmethod
+    def make(cls, server: str) -> PostgresTemplate:
+        """Migrate a database on `server`."""
+        template = cls(server)
+        asyncio.run(template.execute("CREATE DATABASE calyx_template"))
+        asyncio.run(_make(f"{server}/calyx_template"))
+        return template
+
+    def copy(self) -> str:
+        name = f"calyx_{uuid.uuid4().hex}"
+        asyncio.run(self.execute(f"CREATE DATABASE {name} TEMPLATE calyx_template"))
+        return f"{self.server}/{name}"
+
+    async def execute(self, sql: str) -> None:
+        """Run one statement on the server."""
+        url = self.server.replace("+asyncpg", "") + "/postgres"
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
 def url_of(path: Path) -> str:
     """Return the URL of a SQLite file."""
     return f"sqlite+aiosqlite:///{path}"
 
 
-@dataclass(frozen=True)
-class Template:
-    """A database that was migrated once, to copy."""
-
-    path: Path
-
-    async def make(self) -> None:
-        """Migrate it and make the workspace `default`."""
-        await upgrade(url_of(self.path))
-        async with opened(url_of(self.path)) as database:
-            await database.write(_make_default)
-
-    def copy(self, path: Path) -> str:
-        """Copy it to `path`, whatever was there; return the URL."""
-        for ending in ("-wal", "-shm"):
-            path.with_name(path.name + ending).unlink(missing_ok=True)
-        shutil.copyfile(self.path, path)
-        return url_of(path)
+def file_of(url: str) -> Path:
+    """Return the file of a SQLite URL."""
+    return Path(url.removeprefix("sqlite+aiosqlite:///"))
 
 
 @asynccontextmanager
@@ -63,7 +108,11 @@ async def save_batches(
     receipts: list[Receipt | None] = []
     for batch in batches:
         items = [Item(read(delivery), asked=True) for delivery in batch]
-        receipts += await database.write(lambda tx, items=items: save(tx, workspace, items))
+
+        async def work(tx: Transaction, items: list[Item] = items) -> list[Receipt | None]:
+            return await save(tx, workspace, items)
+
+        receipts += await database.write(work)
     return receipts
 
 
@@ -78,6 +127,12 @@ def read(delivery: Delivery) -> Parsed:
     """Return a delivery as the doors parse it."""
     body = copy.deepcopy(delivery.body)
     return parse_one(body, Door(delivery.door), delivery.received_at, delivery.kind)
+
+
+async def _make(url: str) -> None:
+    await upgrade(url)
+    async with opened(url) as database:
+        await database.write(_make_default)
 
 
 async def _make_default(tx: Transaction) -> None:

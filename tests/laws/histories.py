@@ -112,7 +112,9 @@ def _delivery(cast: Cast, kind: str, number: int) -> Delivery:
     received_at = BASE_US + cast.pick(RECEIPTS) * SECOND_US
     if not isinstance(body, dict):
         return Delivery(body, received_at, cast.pick(["segment", "sdk"]))
-    message_id = f"m{number}" if not cast.chance(25) else cast.pick(["dup1", "dup2", None, "", 7, False])
+    message_id = (
+        f"m{number}" if not cast.chance(25) else cast.pick(["dup1", "dup2", None, "", 7, False])
+    )
     if message_id is not None:
         body["messageId"] = message_id
     _put_time(cast, body)
@@ -136,7 +138,9 @@ def _echo(cast: Cast, earlier: Delivery) -> Delivery:
         "trait": {"traits": {cast.pick(KEYS): cast.pick(VALUES)}},
     }
     how = cast.pick(["same", "transport", "time", "user", "trait", "stamped"])
-    return replace(earlier, body={**body, **changes[how]}, door=cast.pick([earlier.door, "segment"]))
+    return replace(
+        earlier, body={**body, **changes[how]}, door=cast.pick([earlier.door, "segment"])
+    )
 
 
 def _spell_type(cast: Cast, body: dict[str, Any], received_at: int) -> Delivery:
@@ -146,7 +150,9 @@ def _spell_type(cast: Cast, body: dict[str, Any], received_at: int) -> Delivery:
         return Delivery(body, received_at)
     if how == "path" and kind in TYPES - {"delete"}:
         return Delivery({**body, "type": cast.pick([kind, "page"])}, received_at, "sdk", kind)
-    body["action" if how == "action" else "type"] = cast.pick([kind.upper(), kind.capitalize(), kind])
+    body["action" if how == "action" else "type"] = cast.pick(
+        [kind.upper(), kind.capitalize(), kind]
+    )
     return Delivery(body, received_at, cast.pick(["segment", "sdk"]))
 
 
@@ -167,7 +173,9 @@ def _time_text(cast: Cast, second: int) -> Any:
 
 
 def _put_time(cast: Cast, body: dict[str, Any]) -> None:
-    how = cast.pick(["said"] * 16 + ["original", "both", "future", "soon", "none", "unreadable", "date", "old"])
+    how = cast.pick(
+        ["said"] * 16 + ["original", "both", "future", "soon", "none", "unreadable", "date", "old"]
+    )
     said = _time_text(cast, cast.pick(cast.moments))
     body |= {
         "said": {"timestamp": said},
@@ -178,14 +186,20 @@ def _put_time(cast: Cast, body: dict[str, Any]) -> None:
         "none": {},
         "unreadable": {"timestamp": cast.pick(UNREADABLE)},
         "date": {"timestamp": cast.pick(["2026-01-01", "2025-12-31"])},
-        "old": {"timestamp": cast.pick(["2015-02-02T00:00:00+23:00", 1_422_835_200, "1985-01-01", 31_557_600_000])},
+        "old": {
+            "timestamp": cast.pick(
+                ["2015-02-02T00:00:00+23:00", 1_422_835_200, "1985-01-01", 31_557_600_000]
+            )
+        },
     }[how]
 
 
 def _put_transport(cast: Cast, body: dict[str, Any]) -> None:
     if cast.chance(12):
         # Within 10 s of the receipt, ahead of it, behind it, unreadable.
-        body["sentAt"] = cast.pick(["2026-01-01T00:00:50Z", "2026-01-01T00:01:09Z", "2026-01-01T00:00:20Z", "soon"])
+        body["sentAt"] = cast.pick(
+            ["2026-01-01T00:00:50Z", "2026-01-01T00:01:09Z", "2026-01-01T00:00:20Z", "soon"]
+        )
     if cast.chance(4):
         body["receivedAt"] = "2026-01-01T00:00:20Z"
     if "context" not in body and cast.chance(3):

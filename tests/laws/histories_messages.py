@@ -108,7 +108,11 @@ def _personas(cast: Cast) -> dict[str, Any]:
 
 
 def _identify(cast: Cast) -> dict[str, Any]:
-    body = {"type": "identify", **_ids(cast, ["u", "u", "a", "ua", "ua", "ug", "ac", "g"]), "traits": _traits(cast)}
+    body = {
+        "type": "identify",
+        **_ids(cast, ["u", "u", "a", "ua", "ua", "ug", "ac", "g"]),
+        "traits": _traits(cast),
+    }
     if cast.chance(10):
         body["context"] = {**body.get("context", {}), "traits": body["traits"]}
         body["traits"] = cast.pick([None, "none", [], {}])
@@ -116,7 +120,11 @@ def _identify(cast: Cast) -> dict[str, Any]:
 
 
 def _group(cast: Cast) -> dict[str, Any]:
-    body = {"type": "group", **_ids(cast, ["ug", "ug", "g", "ag", "uag", "uc", "u"]), "traits": _traits(cast)}
+    body = {
+        "type": "group",
+        **_ids(cast, ["ug", "ug", "g", "ag", "uag", "uc", "u"]),
+        "traits": _traits(cast),
+    }
     if cast.chance(20):
         body["context"] = {**body.get("context", {}), **_personas(cast)}
     return body
@@ -177,7 +185,9 @@ def _b2b(cast: Cast) -> dict[str, Any]:
 def _flag(cast: Cast) -> dict[str, Any]:
     """What Engage sends, in each of its forms; and the same key written plainly."""
     key, value = cast.pick(cast.flags), cast.pick(FLAG_VALUES)
-    how = cast.pick(["identify", "plain", "identify", "plain", "entered", "exited", "trait_key", "group", "b2b"])
+    how = cast.pick(
+        ["identify", "plain", "identify", "plain", "entered", "exited", "trait_key", "group", "b2b"]
+    )
     ids = _ids(cast, ["g", "ug"] if how == "group" else ["u", "u", "u", "a", "ua", "ug", "g"])
     context = {**ids.pop("context", {}), **({} if how == "plain" else _personas(cast))}
     if "personas" in context:
@@ -188,10 +198,19 @@ def _flag(cast: Cast) -> dict[str, Any]:
     carried = {key: value} if cast.chance(60) else {}
     body: dict[str, Any] = {**ids, "context": context}
     if how in {"identify", "plain", "group"}:
-        return {"type": "group" if how == "group" else "identify", **body, "traits": {key: value, **_traits(cast)}}
+        return {
+            "type": "group" if how == "group" else "identify",
+            **body,
+            "traits": {key: value, **_traits(cast)},
+        }
     if how == "trait_key":
         event = cast.pick(["Trait Computed", "Trait Computed", "Audience Entered"])
-        return {"type": "track", "event": event, **body, "properties": {"trait_key": key, **carried}}
+        return {
+            "type": "track",
+            "event": event,
+            **body,
+            "properties": {"trait_key": key, **carried},
+        }
     event = {"entered": "Audience Entered", "exited": "audience exited", "b2b": cast.pick(B2B)}[how]
     return {"type": "track", "event": event, **body, "properties": {"audience_key": key, **carried}}
 

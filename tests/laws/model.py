@@ -170,7 +170,8 @@ def _erases(delete: Event, event: Event | Quarantined, events: list[Event]) -> b
 
 def _erased_ids(delete: Event, events: list[Event]) -> tuple[set[str], set[str]]:
     """The userId (else the anonymousId alone), what aliases at or before E joined to it, and
-    every anonymousId ever carried with one of these; links of erased events count too."""
+    every anonymousId ever carried with one of these; links of erased events count too.
+    """
     if delete.user is None:
         assert delete.anonymous is not None
         return set(), {delete.anonymous}

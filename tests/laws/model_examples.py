@@ -12,7 +12,9 @@ def t(second: int) -> int:
     return BASE_US + second * SECOND_US
 
 
-def a(kind: str, second: int | None = 10, *, received: int = 100, door: str = "segment", **fields: Any) -> Delivery:
+def a(
+    kind: str, second: int | None = 10, *, received: int = 100, door: str = "segment", **fields: Any
+) -> Delivery:
     """Return a delivery of one message that happened at `second`."""
     when = {} if second is None else {"timestamp": second + BASE_US // SECOND_US}
     return Delivery({"type": kind, **when, **fields}, t(received), door)

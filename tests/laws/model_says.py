@@ -32,7 +32,9 @@ def say(event: Event) -> Says:
     says.seen_last = not marked and event.context.get("active") is not False
     if event.type == "identify":
         traits = event.body.get("traits")
-        says.customer_traits = an_object(traits if isinstance(traits, dict) else event.context.get("traits"))
+        says.customer_traits = an_object(
+            traits if isinstance(traits, dict) else event.context.get("traits")
+        )
     elif event.type == "group":
         says.alive = True
         says.account_traits = an_object(event.body.get("traits"))
@@ -48,7 +50,9 @@ def _say_track(event: Event, says: Says) -> None:
     match event.track_name:
         case "signed up":
             says.signed_up = True
-            says.customer_traits = {key: value for key, value in properties.items() if key != "type"}
+            says.customer_traits = {
+                key: value for key, value in properties.items() if key != "type"
+            }
             says.member = "added"
         case "account created":
             says.alive = says.created = True
@@ -75,7 +79,11 @@ def _say_track(event: Event, says: Says) -> None:
 def _say_marked(event: Event, says: Says) -> None:
     # "Any track with properties.audience_key or trait_key writes that key: its property; else, for
     # an audience key, Audience Entered true, Exited false." On the customer where it names one.
-    written = says.account_traits if event.user is None and event.anonymous is None else says.customer_traits
+    written = (
+        says.account_traits
+        if event.user is None and event.anonymous is None
+        else says.customer_traits
+    )
     entered = {"audience entered": True, "audience exited": False}.get(event.track_name or "")
     for mark in ("audience_key", "trait_key"):
         key = event.properties.get(mark)

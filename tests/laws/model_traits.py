@@ -124,4 +124,6 @@ def _text(value: Any) -> str | None:
 def _employees(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
         value = int(value) if len(value) <= 11 else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in INT32 else None
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and value in INT32 else None
+    )

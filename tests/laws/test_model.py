@@ -23,20 +23,31 @@ from tests.laws.model_message import Delivery, read, read_id, read_time
 
 
 def test_a_retry_with_other_transport_is_the_same_event() -> None:
-    first = a("identify", userId="u1", messageId="m", traits={"x": 1}, sentAt="2026-01-01T00:00:00Z")
+    first = a(
+        "identify", userId="u1", messageId="m", traits={"x": 1}, sentAt="2026-01-01T00:00:00Z"
+    )
     retry = Delivery({**first.body, "sentAt": "2026-01-01T01:00:00Z", "channel": "server"}, t(900))
     assert model.state([first, retry]) == model.state([first])
 
 
 def test_two_spellings_of_a_number_and_of_a_type_are_one_event() -> None:
     one = a("identify", userId=42, messageId="m", traits={"x": 1})
-    other = a("IDENTIFY", userId="42", messageId="m", traits={"x": 1.0}, event=None, context={"traits": None})
+    other = a(
+        "IDENTIFY",
+        userId="42",
+        messageId="m",
+        traits={"x": 1.0},
+        event=None,
+        context={"traits": None},
+    )
     assert an_event(one).digest == an_event(other).digest
 
 
 def test_the_digest_is_of_the_canonical_text() -> None:
     # sha256 of {"groupId":"g","traits":{"a":1},"type":"group"}, computed outside this code.
-    sent = Delivery({"type": "Group", "context": {"groupId": "g", "ip": "x"}, "traits": {"a": 1.0}}, t(0))
+    sent = Delivery(
+        {"type": "Group", "context": {"groupId": "g", "ip": "x"}, "traits": {"a": 1.0}}, t(0)
+    )
     assert an_event(sent).digest == "09efdcb41b3b7a155930a23daac2d707"
 
 
@@ -61,7 +72,9 @@ def test_action_is_the_type_only_where_type_is_absent() -> None:
 
 
 def test_the_path_of_the_door_says_the_type() -> None:
-    assert an_event(Delivery({"type": "page", "userId": "u"}, 0, "sdk", "identify")).type == "identify"
+    assert (
+        an_event(Delivery({"type": "page", "userId": "u"}, 0, "sdk", "identify")).type == "identify"
+    )
 
 
 # 2. When it happened.
@@ -92,12 +105,19 @@ def test_the_path_of_the_door_says_the_type() -> None:
         (None, None),
     ],
 )
-def test_times_are_iso_8601_or_epoch_numbers_of_1970_to_9999(sent: Any, read_as: int | None) -> None:
+def test_times_are_iso_8601_or_epoch_numbers_of_1970_to_9999(
+    sent: Any, read_as: int | None
+) -> None:
     assert read_time(sent) == read_as
 
 
 def test_an_unreadable_timestamp_gives_way_to_original_timestamp_then_to_receipt() -> None:
-    sent = {"type": "page", "userId": "u", "timestamp": "soon", "originalTimestamp": "2026-01-01T00:00:05Z"}
+    sent = {
+        "type": "page",
+        "userId": "u",
+        "timestamp": "soon",
+        "originalTimestamp": "2026-01-01T00:00:05Z",
+    }
     assert an_event(Delivery(sent, t(100))).at == t(5)
     assert an_event(Delivery({**sent, "originalTimestamp": "0001-01-01"}, t(100))).at == t(100)
 
@@ -109,7 +129,9 @@ def test_a_time_more_than_five_minutes_ahead_is_stored_as_the_receipt() -> None:
 
 def test_the_sdk_door_alone_corrects_a_clock_more_than_ten_seconds_off() -> None:
     def at(sent_second: int, **more: Any) -> int:
-        return an_event(a("page", 50, userId="u", sentAt=sent_second + BASE_US // SECOND_US, **more)).at
+        return an_event(
+            a("page", 50, userId="u", sentAt=sent_second + BASE_US // SECOND_US, **more)
+        ).at
 
     assert at(90, door="sdk") == t(50)
     assert at(89, door="sdk") == t(61)
@@ -123,7 +145,16 @@ def test_the_sdk_door_alone_corrects_a_clock_more_than_ten_seconds_off() -> None
 
 def test_ids_are_text_and_numbers_and_never_blank() -> None:
     sent: list[Any] = ["u", " u ", 42, 42.0, -0.0, 1e21, 0, True, "", " \t", None, {}, ["u"]]
-    assert [read_id(one) for one in sent] == ["u", " u ", "42", "42", "0", "1e+21", "0", *[None] * 6]
+    assert [read_id(one) for one in sent] == [
+        "u",
+        " u ",
+        "42",
+        "42",
+        "0",
+        "1e+21",
+        "0",
+        *[None] * 6,
+    ]
 
 
 def test_an_id_of_the_context_is_read_where_the_top_has_none() -> None:
@@ -148,11 +179,18 @@ def test_a_user_id_and_an_anonymous_id_that_look_alike_are_unrelated() -> None:
 
 
 def test_a_joined_set_answers_to_the_user_of_its_newest_alias() -> None:
-    chain = [a("alias", 30, previousId="u2", userId="u3"), a("alias", 20, previousId="u1", userId="u2")]
+    chain = [
+        a("alias", 30, previousId="u2", userId="u3"),
+        a("alias", 20, previousId="u1", userId="u2"),
+    ]
     assert customer("user:u3", *chain)["aliases"] == ["u1", "u2"]
     turned = [*chain, a("alias", 40, previousId="u3", userId="u1")]
     assert customer("user:u1", *turned)["aliases"] == ["u2", "u3"]
-    assert customer("user:u2", *chain, a("alias", 40, previousId="u9", userId="u2"))["aliases"] == ["u1", "u3", "u9"]
+    assert customer("user:u2", *chain, a("alias", 40, previousId="u9", userId="u2"))["aliases"] == [
+        "u1",
+        "u3",
+        "u9",
+    ]
 
 
 def test_a_self_alias_joins_and_links_nothing() -> None:
@@ -170,7 +208,9 @@ def test_the_previous_id_of_an_alias_counts_as_a_device_but_is_listed_only_when_
 
 
 def test_an_alias_without_user_and_a_group_without_account_sight_whom_they_name() -> None:
-    known = model.state([a("alias", anonymousId="a1", previousId="a2"), a("group", userId="u1", traits={"x": 1})])
+    known = model.state(
+        [a("alias", anonymousId="a1", previousId="a2"), a("group", userId="u1", traits={"x": 1})]
+    )
     assert list(known["customers"]) == ["anonymous:a1", "user:u1"]
     assert (known["accounts"], traits(known["customers"]["user:u1"])) == ({}, {})
 
@@ -191,8 +231,16 @@ def test_numbers_are_printed_as_javascript_prints_them(number: float, text: str)
 
 
 def test_the_canonical_text_has_sorted_keys_no_space_and_no_dangerous_character() -> None:
-    sent = {"z": [1.0, float("nan"), float("-inf"), None, True], "a\x00": "\ud800é\n\x1f", "Z": "😀", "￿": {}}
-    assert canonical(clean(sent)) == '{"Z":"😀","a\ufffd":"\ufffdé\\n\\u001f","z":[1,null,null,null,true],"￿":{}}'
+    sent = {
+        "z": [1.0, float("nan"), float("-inf"), None, True],
+        "a\x00": "\ud800é\n\x1f",
+        "Z": "😀",
+        "￿": {},
+    }
+    assert (
+        canonical(clean(sent))
+        == '{"Z":"😀","a\ufffd":"\ufffdé\\n\\u001f","z":[1,null,null,null,true],"￿":{}}'
+    )
 
 
 @given(st.floats() | st.integers() | st.text())
@@ -204,7 +252,9 @@ def test_cleaning_twice_changes_nothing(value: Any) -> None:
 
 
 @given(histories(), st.randoms())
-def test_state_does_not_depend_on_the_order_of_arrival(history: list[Delivery], rng: random.Random) -> None:
+def test_state_does_not_depend_on_the_order_of_arrival(
+    history: list[Delivery], rng: random.Random
+) -> None:
     shuffled = rng.sample(history, len(history))
     assert model.dump(model.state(shuffled)) == model.dump(model.state(history))
 
@@ -215,7 +265,9 @@ def test_hearing_everything_twice_changes_nothing(history: list[Delivery]) -> No
 
 
 @given(histories())
-def test_as_of_the_end_is_the_state_and_as_of_the_beginning_knows_nobody(history: list[Delivery]) -> None:
+def test_as_of_the_end_is_the_state_and_as_of_the_beginning_knows_nobody(
+    history: list[Delivery],
+) -> None:
     assert model.as_of(history, 2**63) == model.state(history)
     assert model.as_of(history, -1)["customers"] == {}
 

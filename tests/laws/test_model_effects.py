@@ -36,29 +36,47 @@ def test_last_seen_passes_over_engage_and_inactive_messages() -> None:
 def test_a_trait_is_its_newest_write_and_null_unsets_it() -> None:
     known = customer(
         "user:u1",
-        a("identify", 20, userId="u1", messageId="late", traits={"x": "new", "y": None, "z": "", "n": {"a": 1}}),
+        a(
+            "identify",
+            20,
+            userId="u1",
+            messageId="late",
+            traits={"x": "new", "y": None, "z": "", "n": {"a": 1}},
+        ),
         a("identify", 10, userId="u1", traits={"x": "old", "y": 1, "z": 1, "w": 1, "n": {"b": 1}}),
     )
     assert traits(known) == {"x": "new", "z": "", "w": 1, "n": {"a": 1}}
-    assert known["traits"]["x"] == {"value": "new", "setAt": t(20), "messageId": "late", "origin": "TRAIT"}
+    assert known["traits"]["x"] == {
+        "value": "new",
+        "setAt": t(20),
+        "messageId": "late",
+        "origin": "TRAIT",
+    }
 
 
 def test_at_one_instant_the_greater_message_id_stands() -> None:
     writes = [
-        a("identify", userId="u1", messageId=message_id, traits={"x": message_id}) for message_id in ("m2", "m10")
+        a("identify", userId="u1", messageId=message_id, traits={"x": message_id})
+        for message_id in ("m2", "m10")
     ]
     assert traits(customer("user:u1", *writes)) == {"x": "m2"}
 
 
 def test_traits_of_the_context_are_written_where_identify_has_no_object_of_its_own() -> None:
     context = {"traits": {"x": 1}}
-    assert traits(customer("user:u1", a("identify", userId="u1", traits="x", context=context))) == {"x": 1}
+    assert traits(customer("user:u1", a("identify", userId="u1", traits="x", context=context))) == {
+        "x": 1
+    }
     assert traits(customer("user:u1", a("identify", userId="u1", traits={}, context=context))) == {}
     assert traits(customer("user:u1", a("page", userId="u1", context=context))) == {}
 
 
 def test_signed_up_says_when_and_writes_its_properties_but_type() -> None:
-    events = [track("User Signed Up", 20, userId="u1", group="g1", properties={"type": "x", "email": "a@b"})]
+    events = [
+        track(
+            "User Signed Up", 20, userId="u1", group="g1", properties={"type": "x", "email": "a@b"}
+        )
+    ]
     events.append(track(" signed UP ", 10, userId="u1"))
     known = customer("user:u1", *events)
     assert (known["signedUpAt"], traits(known), known["email"]) == (t(10), {"email": "a@b"}, "a@b")
@@ -67,11 +85,18 @@ def test_signed_up_says_when_and_writes_its_properties_but_type() -> None:
 
 def test_account_created_names_the_account_and_its_creator_joins() -> None:
     created = track(
-        "Account Created", 20, group="g1", userId="u1", properties={"account_name": "Acme", "name": "no", "plan": "pro"}
+        "Account Created",
+        20,
+        group="g1",
+        userId="u1",
+        properties={"account_name": "Acme", "name": "no", "plan": "pro"},
     )
     known = model.state([created, a("group", 10, groupId="g1")])
     assert traits(known["accounts"]["g1"]) == {"name": "Acme", "plan": "pro"}
-    assert (known["accounts"]["g1"]["createdAt"], known["accounts"]["g1"]["firstSeenAt"]) == (t(20), t(10))
+    assert (known["accounts"]["g1"]["createdAt"], known["accounts"]["g1"]["firstSeenAt"]) == (
+        t(20),
+        t(10),
+    )
     assert known["customers"]["user:u1"]["accounts"] == {"g1": {"role": None, "joinedAt": t(20)}}
     assert account("g1", track("Report Viewed", 15, group="g1"))["createdAt"] == t(15)
 
@@ -81,12 +106,16 @@ def test_an_account_is_deleted_until_a_later_sign_of_life() -> None:
     assert account("g1", deleted, a("group", 20, groupId="g1"))["deletedAt"] == t(20)
     assert account("g1", deleted, a("group", 21, groupId="g1"))["deletedAt"] is None
     assert account("g1", deleted, track("Account Deleted", 30, group="g1"))["deletedAt"] == t(30)
-    assert account("g1", deleted, track("Account Added User", 30, group="g1", userId="u1"))["deletedAt"] == t(20)
+    assert account("g1", deleted, track("Account Added User", 30, group="g1", userId="u1"))[
+        "deletedAt"
+    ] == t(20)
 
 
 def test_a_revival_brings_no_member_back_but_shows_those_added_meanwhile() -> None:
     history = [a("group", 10, groupId="g1", userId="u1"), track("Account Deleted", 20, group="g1")]
-    history.append(track("Account Added User", 30, group="g1", userId="u2", properties={"role": "admin"}))
+    history.append(
+        track("Account Added User", 30, group="g1", userId="u2", properties={"role": "admin"})
+    )
     assert model.state(history)["customers"]["user:u2"]["accounts"] == {}
     known = model.state([*history, a("group", 40, groupId="g1")])["customers"]
     assert known["user:u1"]["accounts"] == {}
@@ -94,7 +123,9 @@ def test_a_revival_brings_no_member_back_but_shows_those_added_meanwhile() -> No
 
 
 def test_a_removal_wins_over_an_add_at_the_same_instant() -> None:
-    added, removed = (track(f"Account {what} User", 20, group="g1", userId="u1") for what in ("Added", "Removed"))
+    added, removed = (
+        track(f"Account {what} User", 20, group="g1", userId="u1") for what in ("Added", "Removed")
+    )
     assert customer("user:u1", added, removed)["accounts"] == {}
 
 
@@ -104,21 +135,33 @@ def test_a_new_membership_begins_at_its_first_add_and_without_the_old_role() -> 
 
     removed = track("Account Removed User", 20, group="g1", userId="u1")
     before = [added(10, role="owner"), removed]
-    assert customer("user:u1", *before, added(30), added(40))["accounts"]["g1"] == {"role": None, "joinedAt": t(30)}
+    assert customer("user:u1", *before, added(30), added(40))["accounts"]["g1"] == {
+        "role": None,
+        "joinedAt": t(30),
+    }
     again = [*before, added(30, role="admin"), added(40), added(50, role=7)]
     assert customer("user:u1", *again)["accounts"]["g1"]["role"] == "admin"
     assert customer("user:u1", *again, added(60, role=None))["accounts"]["g1"]["role"] is None
 
 
 def test_trial_events_write_their_three_account_traits_where_present() -> None:
-    sent = track("Trial Ended", group="g1", properties={"trial_plan_name": "pro", "trial_end_date": None, "x": 1})
+    sent = track(
+        "Trial Ended",
+        group="g1",
+        properties={"trial_plan_name": "pro", "trial_end_date": None, "x": 1},
+    )
     assert traits(account("g1", sent)) == {"trial_plan_name": "pro"}
 
 
 def test_typed_fields_take_the_newest_key_that_fits() -> None:
     known = customer(
         "user:u1",
-        a("identify", 10, userId="u1", traits={"E-Mail": "old", "first_name": "Ada", "Last Name": "L", "phone": 1.5}),
+        a(
+            "identify",
+            10,
+            userId="u1",
+            traits={"E-Mail": "old", "first_name": "Ada", "Last Name": "L", "phone": 1.5},
+        ),
         a("identify", 20, userId="u1", traits={"email": "b", "EMAIL": "a", "title": True}),
         a("identify", 30, userId="u1", traits={"e_mail": " "}),
     )
@@ -141,13 +184,21 @@ def test_typed_fields_take_the_newest_key_that_fits() -> None:
     ],
 )
 def test_employees_is_a_32_bit_integer_or_its_digits(sent: Any, employees: int | None) -> None:
-    assert account("g1", a("group", groupId="g1", traits={"employees": sent}))["employees"] == employees
+    assert (
+        account("g1", a("group", groupId="g1", traits={"employees": sent}))["employees"]
+        == employees
+    )
 
 
 def test_a_group_writes_traits_of_the_account_and_not_of_the_user() -> None:
     known = model.state([a("group", groupId="g1", anonymousId="a1", traits={"plan": "pro"})])
-    assert (traits(known["accounts"]["g1"]), traits(known["customers"]["anonymous:a1"])) == ({"plan": "pro"}, {})
-    assert known["customers"]["anonymous:a1"]["accounts"] == {"g1": {"role": None, "joinedAt": t(10)}}
+    assert (traits(known["accounts"]["g1"]), traits(known["customers"]["anonymous:a1"])) == (
+        {"plan": "pro"},
+        {},
+    )
+    assert known["customers"]["anonymous:a1"]["accounts"] == {
+        "g1": {"role": None, "joinedAt": t(10)}
+    }
 
 
 # 5. Audience flags.
@@ -170,14 +221,17 @@ def test_a_boolean_trait_is_a_flag_with_its_runs() -> None:
 
 def test_of_several_writes_at_one_instant_only_the_last_by_stamp_counts() -> None:
     writes = [
-        a("identify", userId="u1", messageId=name, traits={"vip": value}) for name, value in (("a", True), ("b", False))
+        a("identify", userId="u1", messageId=name, traits={"vip": value})
+        for name, value in (("a", True), ("b", False))
     ]
     assert customer("user:u1", *writes)["audiences"]["vip"]["intervals"] == []
 
 
 def test_true_as_text_is_a_flag_only_where_engage_wrote_it() -> None:
     plain = a("identify", userId="u1", traits={"vip": "true"})
-    marked = a("identify", 20, userId="u1", context=engage("vip"), traits={"vip": "true", "risk": "true"})
+    marked = a(
+        "identify", 20, userId="u1", context=engage("vip"), traits={"vip": "true", "risk": "true"}
+    )
     assert customer("user:u1", plain)["audiences"] == {}
     known = customer("user:u1", plain, marked)
     assert known["audiences"].keys() == {"vip"}
@@ -186,11 +240,18 @@ def test_true_as_text_is_a_flag_only_where_engage_wrote_it() -> None:
 
 def test_a_key_is_of_engage_once_a_write_was_marked_though_it_lost() -> None:
     marked = a(
-        "identify", 10, userId="u1", context=engage("vip", computation_id="aud_1"), traits={"vip": False, "x": 1}
+        "identify",
+        10,
+        userId="u1",
+        context=engage("vip", computation_id="aud_1"),
+        traits={"vip": False, "x": 1},
     )
     known = customer("user:u1", marked, a("identify", 20, userId="u1", traits={"vip": True}))
     assert (known["traits"]["vip"]["origin"], known["traits"]["x"]["origin"]) == ("ENGAGE", "TRAIT")
-    assert (known["audiences"]["vip"]["origin"], known["audiences"]["vip"]["computationId"]) == ("ENGAGE", "aud_1")
+    assert (known["audiences"]["vip"]["origin"], known["audiences"]["vip"]["computationId"]) == (
+        "ENGAGE",
+        "aud_1",
+    )
 
 
 def test_a_marked_track_writes_its_key_by_property_else_by_name() -> None:
@@ -208,7 +269,10 @@ def test_a_marked_track_writes_its_key_by_property_else_by_name() -> None:
 def test_a_marked_track_is_about_the_customer_it_names_else_about_the_account() -> None:
     sent: dict[str, Any] = {"event": "Audience Entered", "properties": {"audience_key": "vip"}}
     both = model.state([a("track", **sent, userId="u1", groupId="g1")])
-    assert (both["customers"]["user:u1"]["audiences"].keys(), both["accounts"]["g1"]["audiences"]) == ({"vip"}, {})
+    assert (
+        both["customers"]["user:u1"]["audiences"].keys(),
+        both["accounts"]["g1"]["audiences"],
+    ) == ({"vip"}, {})
     assert account("g1", a("track", **sent, groupId="g1"))["audiences"].keys() == {"vip"}
 
 
@@ -224,9 +288,14 @@ def test_a_track_with_personas_alone_writes_nothing() -> None:
 
 
 def test_a_marked_group_neither_revives_an_account_nor_adds_a_member() -> None:
-    marked = a("group", 30, groupId="g1", userId="u1", context=engage("risk"), traits={"risk": True})
+    marked = a(
+        "group", 30, groupId="g1", userId="u1", context=engage("risk"), traits={"risk": True}
+    )
     known = model.state([track("Account Deleted", 20, group="g1"), marked])
-    assert (known["accounts"]["g1"]["deletedAt"], known["accounts"]["g1"]["lastSeenAt"]) == (t(20), t(20))
+    assert (known["accounts"]["g1"]["deletedAt"], known["accounts"]["g1"]["lastSeenAt"]) == (
+        t(20),
+        t(20),
+    )
     assert model.state([marked])["customers"]["user:u1"]["accounts"] == {}
 
 
@@ -244,8 +313,12 @@ def test_superseded_is_what_wrote_keys_that_all_were_written_later() -> None:
 def test_a_membership_is_superseded_by_a_later_word_on_that_pair_alone() -> None:
     added = track("Account Added User", 10, group="g1", userId="u1", messageId="added")
     assert outcomes(added, track("Account Deleted", 20, group="g1"))["added"] == ["applied"]
-    assert outcomes(added, track("Account Removed User", 20, group="g1", userId="u2"))["added"] == ["applied"]
-    assert outcomes(added, track("Account Removed User", 20, group="g1", userId="u1"))["added"] == ["superseded"]
+    assert outcomes(added, track("Account Removed User", 20, group="g1", userId="u2"))["added"] == [
+        "applied"
+    ]
+    assert outcomes(added, track("Account Removed User", 20, group="g1", userId="u1"))["added"] == [
+        "superseded"
+    ]
 
 
 def test_a_deletion_is_superseded_by_a_later_sign_of_life() -> None:
@@ -272,7 +345,9 @@ def test_a_deletion_is_superseded_by_a_later_sign_of_life() -> None:
 def test_what_cannot_be_applied_is_quarantined_with_its_reason(body: Any, reason: str) -> None:
     known = model.state([Delivery(body, t(100))])
     assert [held["reason"] for held in known["quarantine"]] == [reason]
-    assert [(kept["outcome"], kept["reason"]) for kept in known["receipts"]] == [("quarantined", reason)]
+    assert [(kept["outcome"], kept["reason"]) for kept in known["receipts"]] == [
+        ("quarantined", reason)
+    ]
     assert known["customers"] == known["accounts"] == {}
 
 
@@ -289,9 +364,14 @@ def test_32_levels_are_taken_and_33_are_not() -> None:
 
 def test_one_quarantine_entry_a_body_however_often_it_is_sent() -> None:
     body = {"type": "page", "messageId": "m"}
-    again = [Delivery({**body, "sentAt": n, "_metadata": {"retryCount": n}}, t(100 + n)) for n in range(3)]
+    again = [
+        Delivery({**body, "sentAt": n, "_metadata": {"retryCount": n}}, t(100 + n))
+        for n in range(3)
+    ]
     assert [held["receivedAt"] for held in model.state(again)["quarantine"]] == [t(100)]
-    assert len(model.state([*again, Delivery({**body, "messageId": "n"}, t(100))])["quarantine"]) == 2
+    assert (
+        len(model.state([*again, Delivery({**body, "messageId": "n"}, t(100))])["quarantine"]) == 2
+    )
 
 
 # 7. Erasure is not deletion.
@@ -303,7 +383,12 @@ def test_erasure_takes_what_happened_or_was_received_until_then() -> None:
     replay = a("identify", 60, userId="u1", messageId="replay", traits={"y": 1}, received=50)
     newer = a("identify", 51, userId="u1", messageId="newer", traits={"z": 1}, received=51)
     found = outcomes(delete, old, replay, newer)
-    assert found == {"d": ["applied"], "newer": ["applied"], "old": ["erased"], "replay": ["erased"]}
+    assert found == {
+        "d": ["applied"],
+        "newer": ["applied"],
+        "old": ["erased"],
+        "replay": ["erased"],
+    }
     assert traits(customer("user:u1", delete, old, replay, newer)) == {"z": 1}
     assert model.state([delete, old, replay])["customers"] == {}
     assert model.state([delete])["erasures"] == [{"messageId": "d", "at": t(50)}]
@@ -319,7 +404,11 @@ def test_erasure_spreads_over_earlier_aliases_and_every_device() -> None:
         a("page", 10, userId="u3", anonymousId="a1", messageId="another user"),
     ]
     found = outcomes(delete, *spread)
-    assert {name for name, (outcome,) in found.items() if outcome == "erased"} == {"alias", "device", "alias's other"}
+    assert {name for name, (outcome,) in found.items() if outcome == "erased"} == {
+        "alias",
+        "device",
+        "alias's other",
+    }
     late = a("alias", 51, previousId="u9", userId="u2", received=51)
     assert outcomes(delete, late, a("page", 10, userId="u9", messageId="u9"))["u9"] == ["applied"]
 
@@ -333,15 +422,17 @@ def test_erasure_of_a_device_leaves_its_user() -> None:
 
 def test_what_an_erased_event_says_of_an_account_stands() -> None:
     delete = a("delete", 50, userId="u1")
-    created = track("Account Created", 10, group="g1", userId="u1", messageId="c", properties={"name": "Acme"})
+    created = track(
+        "Account Created", 10, group="g1", userId="u1", messageId="c", properties={"name": "Acme"}
+    )
     known = model.state([delete, created])
     assert (known["customers"], known["accounts"]["g1"]["name"]) == ({}, "Acme")
     assert known["accounts"]["g1"]["createdAt"] == t(10)
     gone = track("Account Deleted", 20, group="g1", userId="u1")
     assert account("g1", delete, created, gone)["deletedAt"] == t(20)
-    assert outcomes(created, track("Account Created", 20, group="g1", userId="u2", properties={"name": "B"}))["c"] == [
-        "applied"
-    ]
+    assert outcomes(
+        created, track("Account Created", 20, group="g1", userId="u2", properties={"name": "B"})
+    )["c"] == ["applied"]
 
 
 def test_links_aliases_and_memberships_of_erased_events_are_gone() -> None:
@@ -352,9 +443,15 @@ def test_links_aliases_and_memberships_of_erased_events_are_gone() -> None:
         a("page", 20, userId="u2", anonymousId="a1"),
     ]
     new = [a("page", 60, userId=user, received=60) for user in ("u1", "u2")]
-    known = model.state([delete, *old, *new, a("page", 60, anonymousId="a1", received=60)])["customers"]
+    known = model.state([delete, *old, *new, a("page", 60, anonymousId="a1", received=60)])[
+        "customers"
+    ]
     assert known.keys() == {"anonymous:a1", "user:u1", "user:u2"}
-    assert (known["user:u2"]["aliases"], known["user:u2"]["accounts"], known["user:u2"]["anonymousIds"]) == ([], {}, [])
+    assert (
+        known["user:u2"]["aliases"],
+        known["user:u2"]["accounts"],
+        known["user:u2"]["anonymousIds"],
+    ) == ([], {}, [])
 
 
 def test_a_mark_that_was_erased_does_not_count() -> None:

@@ -13,7 +13,7 @@ import pytest
 from ingest.accept import Busy, Committed, Door, Ingest, QueueLimits
 from models.database import Database, open_database
 from models.values import Outcome, Receipt, Workspace
-from tests.databases import DEFAULT
+from tests.databases import DEFAULT, file_of, opened
 
 NOW = 1_767_225_600_000_000
 
@@ -21,6 +21,13 @@ NOW = 1_767_225_600_000_000
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     opened = await open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def file(sqlite_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(sqlite_url)
     yield opened
     await opened.close()
 
@@ -56,14 +63,13 @@ async def test_what_was_answered_is_there_for_another_connection(
     ingest = Ingest(database)
     ingest.start()
     await post(ingest, page(1))
-    other = sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"))
-    assert other.execute("SELECT message_id FROM events").fetchall() == [("m1",)]
-    other.close()
+    async with opened(database_url) as other:
+        assert await other.read("SELECT message_id FROM events") == [("m1",)]
     await ingest.close()
 
 
-async def test_a_commit_survives_the_loss_of_power(database: Database) -> None:
-    about = await database.about()
+async def test_a_commit_survives_the_loss_of_power(file: Database) -> None:
+    about = await file.about()
     assert (about["journal"], about["synchronous"]) == ("WAL", "FULL")
 
 
@@ -103,11 +109,11 @@ async def test_closing_commits_what_is_queued_and_takes_no_more(database: Databa
 
 
 async def test_a_locked_database_is_busy_and_serves_again_without_restart(
-    database: Database, database_url: str
+    file: Database, sqlite_url: str
 ) -> None:
-    ingest = Ingest(database)
+    ingest = Ingest(file)
     ingest.start()
-    other = sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), isolation_level=None)
+    other = sqlite3.connect(file_of(sqlite_url), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Busy, match="locked"):
         await post(ingest, page(1))
@@ -118,8 +124,8 @@ async def test_a_locked_database_is_busy_and_serves_again_without_restart(
     assert receipt.outcome is Outcome.APPLIED
 
 
-async def test_a_full_disk_is_busy_and_serves_again_without_restart(database: Database) -> None:
-    ingest = Ingest(database)
+async def test_a_full_disk_is_busy_and_serves_again_without_restart(file: Database) -> None:
+    ingest = Ingest(file)
     ingest.start()
     await post(ingest, page(1))
 
@@ -128,7 +134,7 @@ async def test_a_full_disk_is_busy_and_serves_again_without_restart(database: Da
             used = (await tx.fetch("PRAGMA page_count", ()))[0][0]
             await tx.fetch(f"PRAGMA max_page_count = {used + pages}", ())
 
-        await database.write(work)
+        await file.write(work)
 
     await limit(0)
     with pytest.raises(Busy, match="disk is full"):
@@ -136,10 +142,10 @@ async def test_a_full_disk_is_busy_and_serves_again_without_restart(database: Da
     await limit(100_000)
     await post(ingest, *(page(n, properties={"x": "y" * 50_000}) for n in range(2, 9)))
     await ingest.close()
-    assert await count(database) == 8
+    assert await count(file) == 8
 
 
-async def test_a_request_that_cannot_be_saved_fails_alone(database: Database) -> None:
+async def test_a_request_that_cannot_be_saved_fails_alone(file: Database) -> None:
     async def break_one(tx: Any) -> None:
         await tx.fetch(
             "CREATE TRIGGER broken BEFORE INSERT ON events WHEN new.message_id = 'm7'"
@@ -147,8 +153,8 @@ async def test_a_request_that_cannot_be_saved_fails_alone(database: Database) ->
             (),
         )
 
-    await database.write(break_one)
-    ingest = Ingest(database)
+    await file.write(break_one)
+    ingest = Ingest(file)
     waiting = [asyncio.create_task(post(ingest, page(n))) for n in range(10)]
     await asyncio.sleep(0)
     ingest.start()
@@ -156,7 +162,7 @@ async def test_a_request_that_cannot_be_saved_fails_alone(database: Database) ->
     await ingest.close()
     failed = [n for n, answer in enumerate(answers) if isinstance(answer, Exception)]
     assert failed == [7]
-    assert await count(database) == 9
+    assert await count(file) == 9
 
 
 async def test_workspaces_never_share_a_transaction_nor_a_customer(database: Database) -> None:

@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("group_id", TEXT, nullable=False),
         sa.Column("name", TEXT, nullable=True),
@@ -61,7 +61,7 @@ def upgrade() -> None:
     op.create_table(
         "api_keys",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("hash", KEY, nullable=False),
         sa.Column("name", TEXT, nullable=False),
@@ -78,7 +78,7 @@ def upgrade() -> None:
     op.create_table(
         "audiences",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("entity", sa.SmallInteger(), nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("folded", TEXT, nullable=False),
@@ -88,7 +88,7 @@ def upgrade() -> None:
     op.create_table(
         "customers",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("user_id", TEXT, nullable=True),
         sa.Column("email", TEXT, nullable=True),
@@ -140,7 +140,7 @@ def upgrade() -> None:
     op.create_table(
         "events",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("message_id", TEXT, nullable=False),
         sa.Column("type", sa.SmallInteger(), nullable=False),
@@ -191,7 +191,7 @@ def upgrade() -> None:
     op.create_table(
         "identities",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("identifier", TEXT, nullable=False),
@@ -275,7 +275,7 @@ def upgrade() -> None:
     op.create_table(
         "quarantine",
         sa.Column("workspace_id", BIG, nullable=False),
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("key", KEY, nullable=False),
         sa.Column("message_id", TEXT, nullable=False),
         sa.Column("message_key", KEY, nullable=False),
@@ -299,7 +299,7 @@ def upgrade() -> None:
     op.create_index("ux_quarantine_key", "quarantine", ["workspace_id", "key"], unique=True)
     op.create_table(
         "workspaces",
-        sa.Column("id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("created_at", BIG, nullable=False),
         sa.Column("erasure_key", KEY, nullable=False),

@@ -1,0 +1,120 @@
+"""What a database offers, whichever it is: one transaction at a time that writes, and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+READ_TIMEOUT_S = 5.0
+READERS = 3
+
+
+class Unavailable(Exception):
+    """The database cannot serve now: locked, full or gone. Nothing was written; trying again may help."""
+
+
+class TimedOut(Exception):
+    """A statement took longer than it may."""
+
+
+class Unsupported(Exception):
+    """A database URL that names no database Calyx runs on; the message says what to do."""
+
+
+class Raced(Exception):
+    """Another transaction was first; the same work is done again and finds what that one left."""
+
+
+class Transaction(Protocol):
+    """What the store may do inside one transaction. Each call names the workspace."""
+
+    async def enter(self, workspace: int) -> None:
+        """Begin to write in a workspace; others may write there too."""
+        ...
+
+    async def alone(self, workspace: int) -> None:
+        """Be the only one that writes in a workspace, from the beginning of the transaction."""
+        ...
+
+    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        """Return the rows of one statement."""
+        ...
+
+    async def lookup(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: tuple[str, ...],
+        workspace: int,
+        keys: Iterable[Row],
+    ) -> list[Row]:
+        """Return the rows whose `by` columns equal one of `keys`, locked until the end."""
+        ...
+
+    async def claim(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: str,
+        workspace: int,
+        rows: Sequence[Row],
+    ) -> None:
+        """Insert rows that a look-up did not find; raise Raced when somebody just did."""
+        ...
+
+    async def insert(
+        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
+    ) -> None:
+        """Insert rows; those that are there already stay as they are."""
+        ...
+
+    async def upsert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        workspace: int,
+        rows: Iterable[Row],
+    ) -> None:
+        """Insert rows; those whose `key` is there already are replaced."""
+        ...
+
+    async def delete(
+        self, table: str, by: tuple[str, ...], workspace: int, keys: Iterable[Row]
+    ) -> None:
+        """Delete the rows whose `by` columns equal one of `keys`."""
+        ...
+
+    async def new_ids(self, table: str, workspace: int, count: int) -> Sequence[int]:
+        """Return row numbers that nobody has."""
+        ...
+
+
+Work = Callable[[Transaction], Coroutine[Any, Any, T]]
+
+
+class Database(Protocol):
+    """A database that is open."""
+
+    url: str
+
+    async def read(
+        self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
+    ) -> list[Row]:
+        """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+        ...
+
+    async def about(self) -> dict[str, str]:
+        """Return engine, version and what of its set-up matters for durability."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the connections."""
+        ...

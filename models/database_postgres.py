@@ -1,0 +1,231 @@
+"""PostgreSQL: one connection that writes, and a pool that reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.exceptions import (
+    DeadlockDetectedError,
+    InterfaceError,
+    PostgresError,
+    QueryCanceledError,
+    SerializationError,
+)
+
+import models.tables  # noqa: F401 (the arrays' types are those of the tables)
+from models import dialect
+from models.connection import READ_TIMEOUT_S, Raced, Row, T, TimedOut, Unavailable, Work
+
+# A transaction that lost a race is done again; so many in a row are no race but a fault.
+RACES_MAX = 20
+_CONNECT_TIMEOUT_S = 5.0
+_WRITE_TIMEOUT_S = 30.0
+# Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
+_NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, shared with any number of other processes."""
+
+    def __init__(self, url: str, dsn: str) -> None:
+        self.url = url
+        self._dsn = dsn
+        self._writer: asyncpg.Connection | None = None
+        self._pool: asyncpg.Pool | None = None
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str, readers: int) -> PostgresDatabase:
+        """Connect to the database at `url`."""
+        dsn = "postgresql://" + url.split("://", 1)[1]
+        self = cls(url, dsn)
+        try:
+            self._pool = await asyncpg.create_pool(
+                dsn, min_size=1, max_size=readers, timeout=_CONNECT_TIMEOUT_S
+            )
+            await self._connection()
+        except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
+            await self.close()
+            raise Unavailable(_why(error)) from error
+        return self
+
+    async def read(
+        self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
+    ) -> list[Row]:
+        """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
+        if self._pool is None:
+            raise Unavailable("the database is closed")
+        try:
+            rows = await self._pool.fetch(dialect.numbered(sql), *args, timeout=timeout_s)
+        except (TimeoutError, QueryCanceledError) as error:
+            raise TimedOut(f"the statement took more than {timeout_s:g} seconds") from error
+        except (OSError, PostgresError, InterfaceError) as error:
+            raise Unavailable(_why(error)) from error
+        return [tuple(row) for row in rows]
+
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+        async with self._writing:
+            alone: frozenset[int] = frozenset()
+            for _ in range(RACES_MAX):
+                try:
+                    return await self._write(work, alone)
+                except _Alone as wish:
+                    alone |= {wish.workspace}
+                except (Raced, SerializationError, DeadlockDetectedError):
+                    continue
+                except (OSError, TimeoutError, InterfaceError, PostgresError) as error:
+                    if isinstance(error, PostgresError) and not _is_passing(error):
+                        raise
+                    await self._drop()
+                    raise Unavailable(_why(error)) from error
+            raise Unavailable("too many others write the same; try again")
+
+    async def about(self) -> dict[str, str]:
+        """Return engine, version and what of its set-up matters for durability."""
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+        rows = await self.read(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY ($1::text[])", (list(names),)
+        )
+        found: dict[str, str] = dict(rows)
+        return {
+            "engine": "PostgreSQL",
+            "version": found["server_version"],
+            "fsync": found["fsync"].upper(),
+            "synchronous": found["synchronous_commit"].upper(),
+        }
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the connections."""
+        async with self._writing:
+            await self._drop()
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _connection(self) -> asyncpg.Connection:
+        if self._writer is None or self._writer.is_closed():
+            self._writer = await asyncpg.connect(
+                self._dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_WRITE_TIMEOUT_S
+            )
+        return self._writer
+
+    async def _write(self, work: Work[T], alone: frozenset[int]) -> T:
+        connection = await self._connection()
+        async with connection.transaction():
+            return await work(_PostgresTransaction(connection, alone))
+
+    async def _drop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.terminate()
+
+
+class _Alone(Exception):
+    """The work is to be done again by the only writer of a workspace."""
+
+    def __init__(self, workspace: int) -> None:
+        super().__init__(workspace)
+        self.workspace = workspace
+
+
+class _PostgresTransaction:
+    """A transaction in which every statement takes arrays and is sorted by key."""
+
+    def __init__(self, connection: asyncpg.Connection, alone: frozenset[int]) -> None:
+        self._connection = connection
+        self._alone = alone
+
+    async def enter(self, workspace: int) -> None:
+        shared = "" if workspace in self._alone else "_shared"
+        sql = f"SELECT pg_advisory_xact_lock{shared}($1)"
+        await self._connection.execute(sql, workspace)
+
+    async def alone(self, workspace: int) -> None:
+        if workspace not in self._alone:
+            raise _Alone(workspace)
+
+    async def claim(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: str,
+        workspace: int,
+        rows: Sequence[Row],
+    ) -> None:
+        if rows:
+            sql = dialect.insert_arrays(table, columns, returning=key)
+            new = await self._connection.fetch(sql, workspace, *_turned(rows))
+            if len(new) != len(rows):
+                raise Raced
+
+    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        return [tuple(row) for row in await self._connection.fetch(dialect.numbered(sql), *args)]
+
+    async def lookup(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: tuple[str, ...],
+        workspace: int,
+        keys: Iterable[Row],
+    ) -> list[Row]:
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return []
+        sql = dialect.lookup_arrays(table, columns, by)
+        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
+        return [tuple(row) for row in rows]
+
+    async def insert(
+        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
+    ) -> None:
+        await self._write(dialect.insert_arrays(table, columns), workspace, rows)
+
+    async def upsert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        workspace: int,
+        rows: Iterable[Row],
+    ) -> None:
+        await self._write(dialect.insert_arrays(table, columns, key), workspace, rows)
+
+    async def delete(
+        self, table: str, by: tuple[str, ...], workspace: int, keys: Iterable[Row]
+    ) -> None:
+        await self._write(dialect.delete_arrays(table, by), workspace, keys)
+
+    async def new_ids(
+        self,
+        table: str,
+        workspace: int,  # noqa: ARG002 (a sequence serves all workspaces)
+        count: int,
+    ) -> Sequence[int]:
+        if not count:
+            return []
+        rows = await self._connection.fetch(_NUMBERED, table, count)
+        return [row[0] for row in rows]
+
+    async def _write(self, sql: str, workspace: int, rows: Iterable[Row]) -> None:
+        given = list(rows)
+        if given:
+            await self._connection.execute(sql, workspace, *_turned(given))
+
+
+def _turned(rows: Sequence[Row]) -> list[list[Any]]:
+    """Return rows as columns."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _is_passing(error: PostgresError) -> bool:
+    """Return whether a fault is of the moment: connection, resources, shutdown, read-only, locks."""
+    return str(error.sqlstate)[:2] in {"08", "25", "53", "55", "57", "58"}
+
+
+def _why(error: BaseException) -> str:
+    return f"the database cannot serve: {str(error) or type(error).__name__}"

