@@ -80,6 +80,14 @@ class PostgresTemplate:
         finally:
             await connection.close()
 
+    async def ask(self, url: str, sql: str) -> object:
+        """Return the one value of a statement, asked of a database by a connection of its own."""
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
 
 def url_of(path: Path) -> str:
     """Return the URL of a SQLite file."""
