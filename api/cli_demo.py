@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import msgspec
 import typer
-from ingest.accept import Door
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -17,6 +16,7 @@ from api.keys import Wanted
 from api.observe import Metrics
 from api.service import Opened, Service
 from api.settings import Settings
+from ingest.accept import Door
 from models.values import Workspace
 
 MESSAGES_A_BODY = 250

@@ -58,37 +58,48 @@ def doctor(
 
 
 async def _examine(settings: Settings) -> dict[str, Any]:
-    path = Path(sqlite_path(settings.database_url))
-    exists = terminal.database_exists(settings.database_url)
-    checks = [
-        Check(
-            "database file",
-            exists,
-            f"{path} is there" if exists else f"{path} is not there: `calyx serve` makes it",
-        )
-    ]
-    at = await migrate.current(settings.database_url) if exists else None
+    url = settings.database_url
+    checks: list[Check] = []
     about: dict[str, str] = {}
-    if exists:
-        checks.append(_check_migration(at))
-        database = await open_database(settings.database_url, readers=1)
+    at: str | None = None
+    if not terminal.database_exists(url):
+        checks.append(Check("database", ok=False, advice="it is not there: `calyx serve` makes it"))
+    else:
         try:
-            about = await database.about()
-            checks.append(_check_durable(about))
-            checks.append(await _check_writable(database))
-            if at == migrate.head():
-                checks.append(await _check_keys(database))
-        finally:
-            await database.close()
-    checks += [_check_space(path), *_check_admin_key(settings)]
+            at = await migrate.current(url)
+            database = await open_database(url, readers=1)
+        except Unavailable as error:
+            checks.append(Check("database", ok=False, advice=str(error)))
+        else:
+            try:
+                about = await database.about()
+                checks += await _check_database(database, about, at)
+            finally:
+                await database.close()
+    checks += [*_check_space(url), *_check_admin_key(settings)]
     return {
         "ok": all(check.ok for check in checks),
         "settings": settings_in_force(settings),
         "database": about,
         "migration": {"current": at, "head": migrate.head()},
-        "queue": {"maxMessages": settings.queue_max_messages, "maxBytes": settings.queue_max_bytes},
+        "queue": {
+            "maxMessages": settings.queue_max_messages,
+            "maxBytes": settings.queue_max_bytes,
+        },
         "checks": checks,
     }
+
+
+async def _check_database(database: Database, about: dict[str, str], at: str | None) -> list[Check]:
+    checks = [
+        Check("database", ok=True, advice=f"{about['engine']} {about['version']} answers"),
+        _check_migration(at),
+        _check_durable(about),
+        await _check_writable(database),
+    ]
+    if at == migrate.head():
+        checks.append(await _check_keys(database))
+    return checks
 
 
 def settings_in_force(settings: Settings) -> dict[str, Any]:
@@ -118,17 +129,12 @@ def _check_migration(at: str | None) -> Check:
 
 
 def _check_durable(about: dict[str, str]) -> Check:
-    level = about.get("synchronous", "unknown")
-    if level in {"FULL", "EXTRA"}:
-        return Check(
-            "durability",
-            ok=True,
-            advice=f"synchronous is {level}: what was answered 200 survives a loss of power",
-        )
+    level = about["synchronous"]
+    # SQLite's NORMAL loses the last commits with the power; PostgreSQL's levels but OFF do not.
+    lasting = level not in {"OFF", "NORMAL"} and about.get("fsync") != "OFF"
+    what = "survives a loss of power" if lasting else "can be lost with the power"
     return Check(
-        "durability",
-        ok=False,
-        advice=f"synchronous is {level}: a loss of power can take what was answered 200",
+        "durability", ok=lasting, advice=f"synchronous is {level}: what was answered 200 {what}"
     )
 
 
@@ -158,16 +164,17 @@ async def _check_keys(database: Database) -> Check:
     )
 
 
-def _check_space(path: Path) -> Check:
-    folder = next(folder for folder in path.resolve().parents if folder.exists())
+def _check_space(url: str) -> list[Check]:
+    path = sqlite_path(url)
+    if path is None:
+        return []
+    folder = next(folder for folder in Path(path).resolve().parents if folder.exists())
     free = shutil.disk_usage(folder).free
     enough = free >= FREE_BYTES_MIN
-    return Check(
-        "disk",
-        ok=enough,
-        advice=f"{free / 1e9:.1f} GB are free"
-        + ("" if enough else ": make room, or writing will stop"),
+    advice = f"{free / 1e9:.1f} GB are free" + (
+        "" if enough else ": make room, or writing will stop"
     )
+    return [Check("disk", ok=enough, advice=advice)]
 
 
 def _check_admin_key(settings: Settings) -> list[Check]:

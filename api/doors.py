@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from ingest.accept import Busy, Door, Unreadable
 from starlette.types import Receive, Scope, Send
 
 from api import auth
 from api.answers import answer
 from api.errors import Code, Refusal, unavailable
 from api.intake import Intake
+from ingest.accept import Busy, Door, TooMany, Unreadable
 from models.values import Micros, Receipt, Workspace
 
 SUCCESS = b'{"success": true}'
@@ -126,12 +126,12 @@ class Doors:
             return await self._service().ingest.deliver(
                 caller.workspace, body, door=route.door, received_at=self._clock(), kind=route.kind
             )
+        except TooMany as error:
+            raise Refusal(Code.TOO_LARGE, str(error)) from None
         except Unreadable as error:
             raise Refusal(Code.BAD_REQUEST, str(error)) from None
         except Busy as error:
-            raise unavailable(
-                "too much waits to be stored: send it again", retry_after_seconds=error.retry_after
-            ) from None
+            raise unavailable(str(error), retry_after_seconds=error.retry_after_s) from None
 
     async def _admit(self, secret: bytes | None) -> auth.Caller:
         caller = await self._service().gate.admit(secret)

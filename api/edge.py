@@ -1,4 +1,4 @@
-"""The outermost layer: every request gets an id, a log line and an answer, whatever happens within."""
+"""The outermost layers: every request gets an id, a log line and an answer, whatever happens within."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Edge:
-    """Wraps an application: nothing raised inside gets past it, and nothing of it reaches the caller."""
+    """Wraps an application: each request gets an id, a metric and a log line."""
 
     def __init__(self, inner: ASGIApp, metrics: Metrics, new_id: Callable[[], str]) -> None:
         self._inner = inner
@@ -38,28 +38,25 @@ class Edge:
         started = perf_counter()
         request_id = self._request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        status = _GONE
+        whole = False
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                fields = message.get("headers", ())
+                message["headers"] = [*fields, (b"x-request-id", request_id.encode())]
+            elif message["type"] == "http.response.body":
+                whole = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._inner(scope, receive, send_marked)
-        except Gone:
-            status = _GONE
-        except Exception as error:
-            refusal = _refusal(error, request_id)
-            if status:
-                # Half an answer is out: only breaking off tells the caller.
+        except Exception:
+            # Starlette answers and raises again. What is answered is done; half an answer must break off.
+            if not whole:
                 raise
-            await refuse(send_marked, refusal, graphql=scope["path"] == "/graphql")
         finally:
             self._note(scope, status, perf_counter() - started, request_id)
 
@@ -84,7 +81,36 @@ class Edge:
         )
 
 
-def _refusal(error: Exception, request_id: str) -> Refusal:
+class Answering:
+    """Wraps an application: what is raised in it is answered, and tells nobody more than it should."""
+
+    def __init__(self, inner: ASGIApp, *, graphql: bool = False) -> None:
+        self._inner = inner
+        self._graphql = graphql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def send_seen(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, send_seen)
+        except Gone:
+            # Nobody is there to be answered.
+            return
+        except Exception as error:
+            refusal = refusal_of(error, scope["state"]["request_id"])
+            if started:
+                raise
+            await refuse(send, refusal, graphql=self._graphql)
+
+
+def refusal_of(error: Exception, request_id: str) -> Refusal:
+    """Return what the caller is told of an exception; one that is our fault goes into the log, once."""
     match error:
         case Refusal():
             return error

@@ -24,7 +24,7 @@ _WORKSPACES = "select id, name, created_at from workspaces order by name"
 _WORKSPACE = "select id, name, created_at from workspaces where name = ?1"
 _NEW_WORKSPACE = """
 insert into workspaces (id, name, created_at, erasure_key)
-select coalesce(max(id), 0) + 1, ?1, ?2, ?3 from workspaces where true
+values ((select coalesce(max(id), 0) + 1 from workspaces), ?1, ?2, ?3)
 on conflict (name) do nothing
 """
 _ANY_KEY = "select 1 from api_keys limit 1"
@@ -35,7 +35,9 @@ from api_keys k join workspaces w on w.id = k.workspace_id
 _NEW_KEY = """
 insert into api_keys (workspace_id, id, key, hash, name, prefix, scopes, created_at, expires_at)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-on conflict (hash) do update set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at
+on conflict (hash) do update
+set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at
+where api_keys.workspace_id = excluded.workspace_id
 """
 _REVOKE = (
     "update api_keys set revoked_at = coalesce(revoked_at, ?3) where workspace_id = ?1 and key = ?2"

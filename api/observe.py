@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ingest.accept import Committed
 from models.values import Receipt
 
 _COMMIT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
@@ -25,47 +26,55 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._messages = Counter(
-            "calyx_messages",
-            "Messages taken in, by what became of them.",
-            ["outcome"],
-            registry=self.registry,
-        )
+        registry = self.registry
         self._requests = Counter(
-            "calyx_requests",
-            "Requests answered.",
-            ["route", "method", "status"],
-            registry=self.registry,
+            "calyx_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
         self._seconds = Histogram(
             "calyx_request_seconds",
             "Time to the answer.",
             ["route"],
             buckets=_SECONDS_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
-        self._commits = Histogram(
+        self._receipts = Counter(
+            "calyx_receipts", "Receipts given, by outcome.", ["outcome"], registry=registry
+        )
+        self._messages = Counter("calyx_messages", "Messages committed.", registry=registry)
+        self._commit_messages = Histogram(
             "calyx_commit_messages",
             "Messages that shared a commit.",
             buckets=_COMMIT_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
-        self.queued_messages = Gauge(
-            "calyx_queued_messages", "Messages waiting for a commit.", registry=self.registry
+        self._commit_seconds = Histogram(
+            "calyx_commit_seconds",
+            "Time a commit took.",
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
         )
-
-    def receipt(self, receipt: Receipt) -> None:
-        """Count a message."""
-        self._messages.labels(receipt.outcome.value).inc()
+        self._queued = Gauge(
+            "calyx_queued_messages", "Messages waiting for a commit.", registry=registry
+        )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its time. `route` must be one of few words, never a path as sent."""
         self._requests.labels(route, method if method in _METHODS else "other", status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def commit(self, messages: int) -> None:
-        """Count a commit of so many messages."""
-        self._commits.observe(messages)
+    def receipt(self, receipt: Receipt) -> None:
+        """Count a receipt that was given."""
+        self._receipts.labels(receipt.outcome.value).inc()
+
+    def commit(self, committed: Committed) -> None:
+        """Count a commit."""
+        self._messages.inc(committed.messages)
+        self._commit_messages.observe(committed.messages)
+        self._commit_seconds.observe(committed.seconds)
+
+    def watch_queue(self, messages_waiting: Callable[[], int]) -> None:
+        """Ask `messages_waiting` whenever somebody looks."""
+        self._queued.set_function(messages_waiting)
 
 
 def set_up_logs(form: str, level: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.accept import Door
-
 from api.doors import Route, routes
 from api.errors import Code
+from ingest.accept import Door
 
 Spec = dict[str, Any]
 

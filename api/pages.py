@@ -15,7 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from strawberry.http.ides import get_graphql_ide_html
 
-from api import openapi, reference
+from api import errors, openapi, reference
+from api.edge import refusal_of
 from api.errors import Code
 from api.observe import Metrics
 from api.service import Phase, Service
@@ -45,6 +46,7 @@ def pages(
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.exception_handler(HTTPException)(_refuse_unknown)
+    app.exception_handler(Exception)(_refuse_failed)
     _add_pages(app)
     _add_health(app, service, metrics)
     return app
@@ -129,3 +131,8 @@ async def _refuse_unknown(request: Request, error: HTTPException) -> JSONRespons
     else:
         code, message = Code.NOT_FOUND, f"nothing is at {path}: / lists what is here"
     return JSONResponse({"code": code.name, "message": message}, code.value, error.headers)
+
+
+async def _refuse_failed(request: Request, error: Exception) -> Response:
+    refusal = refusal_of(error, request.state.request_id)
+    return Response(errors.body(refusal), refusal.code.value, media_type="application/json")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
-from ingest.accept import Ingest
 
 from api import keys
 from api.auth import Gate
 from api.errors import unavailable
 from api.observe import Metrics
 from api.settings import Misconfigured, Settings
+from ingest.accept import Bounds, Ingest, QueueLimits
 from models import migrate
 from models.database import Database, Unavailable, open_database
 from models.values import Micros
@@ -70,7 +70,8 @@ class Service:
         """Open everything; on the way out let what was taken in be committed, then close."""
         database = await open_migrated(self._settings.database_url)
         try:
-            ingest = await self._open_ingest(database)
+            ingest = self._ingest(database)
+            ingest.start()
             gate = Gate(database, self._clock)
             self._opened = Opened(database, ingest, gate)
             noting = asyncio.create_task(self._note_used())
@@ -89,8 +90,16 @@ class Service:
         finally:
             await database.close()
 
-    async def _open_ingest(self, database: Database) -> Ingest:
-        return Ingest(database)
+    def _ingest(self, database: Database) -> Ingest:
+        body, queue = self._settings.body_limits, self._settings.queue_limits
+        ingest = Ingest(
+            database,
+            bounds=Bounds(body.message_bytes_max, body.messages_max),
+            queue=QueueLimits(queue.queue_max_messages, queue.queue_max_bytes),
+            watch=self._metrics.commit,
+        )
+        self._metrics.watch_queue(lambda: ingest.messages_waiting)
+        return ingest
 
     async def _note_used(self) -> None:
         while True:

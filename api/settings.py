@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.limits import BodyLimits, GraphLimits, QueueLimits
-from models.database import Unsupported, sqlite_path
+from models.database import Unsupported, is_shared, parse_url
 
 Limits = TypeVar("Limits", BodyLimits, GraphLimits, QueueLimits)
 
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         default="sqlite+aiosqlite:///calyx.db",
-        description="Where everything is kept: sqlite+aiosqlite:///FILE; with four slashes the FILE is an absolute path.",
+        description="Where everything is kept: sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(
@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, url: str) -> str:
         try:
-            sqlite_path(url)
+            parse_url(url)
         except Unsupported as error:
             raise ValueError(str(error)) from None
         return url
@@ -137,10 +137,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_writer_on_sqlite(self) -> Settings:
-        if self.database_url.startswith("sqlite") and self.workers > 1:
+        if self.workers > 1 and not is_shared(self.database_url):
             raise ValueError(
                 f"CALYX_WORKERS is {self.workers}, but SQLite lets one process write at a time and starves the others:"
-                " set CALYX_WORKERS=1"
+                " set CALYX_WORKERS=1, or CALYX_DATABASE_URL to PostgreSQL"
             )
         return self
 

@@ -71,8 +71,9 @@ def moment(micros: Micros | None) -> str | None:
 
 
 def database_exists(url: str) -> bool:
-    """Return whether there is a file at the URL; looking into it would make one."""
-    return Path(sqlite_path(url)).exists()
+    """Return False for a SQLite file that is not there: looking into it would make one."""
+    path = sqlite_path(url)
+    return path is None or Path(path).exists()
 
 
 async def bring_up(settings: Settings, *, upgrade: bool) -> None:

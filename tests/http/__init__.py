@@ -1,1 +1,1 @@
-"""The shipped application, by its own doors."""
+"""HTTP: every way a request may come in, and what it is answered."""

@@ -1,0 +1,16 @@
+"""Fixtures of the tests of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.http.running import Running, a_calyx
+
+
+@pytest.fixture
+async def calyx(sqlite_url: str) -> AsyncIterator[Running]:
+    """Give a running Calyx with a key of each scope."""
+    async with a_calyx(sqlite_url) as running:
+        yield running

@@ -1,0 +1,116 @@
+"""A whole Calyx in this process, as the tests of HTTP talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from api import keys
+from api.app import App, create_app
+from api.auth import Scope
+from api.keys import Wanted
+from api.settings import Settings
+from models.database import Database
+from models.values import Workspace
+
+NOON = 1_795_435_200_000_000
+"""23 November 2026, 12:00 UTC: shortly before the recorded requests were sent."""
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, micros: int = NOON) -> None:
+        self.micros = micros
+
+    def __call__(self) -> int:
+        return self.micros
+
+    def forward(self, seconds: float) -> None:
+        self.micros += round(seconds * 1e6)
+
+
+@dataclass
+class Running:
+    """An application that is open, a client of it and a key of each scope."""
+
+    app: App
+    client: httpx.AsyncClient
+    clock: Clock
+    workspace: Workspace
+    secrets: Mapping[Scope, str]
+
+    @property
+    def database(self) -> Database:
+        return self.app.service.opened().database
+
+    def key(self, *scopes: Scope) -> dict[str, str]:
+        """Return the header that carries a key of this scope."""
+        return {"Authorization": f"Bearer {self.secrets[scopes[0] if scopes else Scope.INGEST]}"}
+
+    async def post(self, path: str, **given: Any) -> httpx.Response:
+        given.setdefault("headers", self.key())
+        return await self.client.post(path, **given)
+
+    async def stored(self) -> list[dict[str, Any]]:
+        """Return the bodies in the log, in order of acceptance."""
+        rows = await self.database.read("select body from events order by id")
+        return [httpx.Response(200, content=body).json() for (body,) in rows]
+
+
+def settings(url: str, **given: Any) -> Settings:
+    """Return settings that do not look at `.env`."""
+    return Settings(_env_file=None, database_url=url, **given)
+
+
+@asynccontextmanager
+async def a_calyx(url: str, **given: Any) -> AsyncIterator[Running]:
+    """Open an application on a migrated database without keys."""
+    clock = Clock()
+    app = create_app(settings(url, **given), clock=clock)
+    async with app.service.running():
+        database = app.service.opened().database
+        tenant, _ = await keys.ensure_workspace(database, "default", clock())
+        secrets = {scope: await a_key(database, tenant.workspace, scope) for scope in Scope}
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://calyx.test") as client:
+            yield Running(app, client, clock, tenant.workspace, secrets)
+
+
+async def a_key(
+    database: Database, workspace: Workspace, *scopes: Scope, expires_at: int | None = None
+) -> str:
+    """Return the secret of a new key."""
+    wanted = Wanted("for a test", frozenset(scopes), expires_at)
+    return (await keys.create(database, workspace, wanted, now=NOON)).secret
+
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+async def raw(
+    app: Any, path: str, receive: Receive, headers: Mapping[str, str], method: str = "POST"
+) -> list[dict[str, Any]]:
+    """Send a request piece by piece, as `receive` gives it; return what the application sent."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": fields,
+    }
+    await app(scope, receive, send)
+    return sent
