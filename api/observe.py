@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -79,7 +80,7 @@ class Metrics:
 
 def set_up_logs(form: str, level: str) -> None:
     """Send the log lines of this process to standard error, as `text` or `json`."""
-    render = _as_json if form == "json" else _as_text
+    render = as_json if form == "json" else as_text
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -122,11 +123,17 @@ class _Forward(logging.Handler):
         structlog.get_logger().log(record.levelno, record.getMessage().strip(), **event)
 
 
-def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
+def as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return a log line for machines."""
+    try:
+        return msgspec.json.encode(event, enc_hook=str)
+    except UnicodeEncodeError:
+        # Half a character; the standard library escapes it.
+        return json.dumps(event, default=str).encode()
 
 
-def _as_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+def as_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return a log line for people."""
     head = f"{event.pop('timestamp')} {event.pop('level'):<7} {_line(event.pop('event'))}"
     return " ".join([head, *(f"{name}={_word(value)}" for name, value in event.items())]).encode(
         "utf-8", "replace"

@@ -109,7 +109,7 @@ async def _readiness(service: Service) -> tuple[str, str]:
     if service.phase is not Phase.READY:
         return service.phase.value, "send requests elsewhere, or wait"
     try:
-        await service.opened().database.read("select 1")
+        await service.opened().database.read("select 1 from workspaces limit 1")
     except (Unavailable, TimedOut) as error:
         return "broken", str(error)
     return "ready", "requests are welcome"
