@@ -87,6 +87,7 @@ LAWFUL = [
     ("models/dialect.py", '"""The differences."""\nif name == "sqlite": ...'),
     ("api/settings.py", '"""The environment."""\nURL = "sqlite+aiosqlite:///calyx.db"'),
     ("api/app.py", '"""The app."""\nimport re  # ' + "noqa: F401 (it fills the registry)"),
+    ("tests/a.py", '"""A."""\ndef test_a_new_process_finds_what_was_left(): ...'),
     ("docs/operate.md", "Back it up: cp calyx.db /mnt/backup/"),
     (tidy.REVISIONS + "0001.py", '"""The first tables."""\n' + "a = 1\n" * 401),
 ]
