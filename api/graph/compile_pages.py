@@ -1,0 +1,197 @@
+"""Lists as pages: edges, nodes, pageInfo and totalCount of one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from api.graph import page
+from api.graph.compile_orders import Order, Term, order_by
+from api.graph.failures import bad_input
+from api.graph.page import BadPage, Window
+from api.graph.plan import Field, Leaf
+from api.graph.statement import Row, Sql, Text
+
+if TYPE_CHECKING:
+    from api.graph.compile import Compile
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows of a list: where they are, which of them, and in what order."""
+
+    kind: str
+    node: str
+    tables: dict[str, str]
+    where: list[Sql]
+    order: list[Term]
+    edge: str | None = None
+    entity: int = 0
+    name: str = field(default="")
+
+
+def connection(c: Compile, listing: Listing, asked: Field) -> Sql:
+    """Return the JSON of a connection; it reads rows only if something of them is asked for."""
+    return _Connection(c, listing, asked).done()
+
+
+class _Connection:
+    def __init__(self, c: Compile, listing: Listing, asked: Field) -> None:
+        self._c = c
+        self._draft = c.draft
+        self._listing = listing
+        self._kind = asked.type
+        self._fields = (asked.selection or {})[asked.type]
+        self._order = Order(listing.name or asked.type, tuple(listing.order))
+        self._after, self._before = _leaf(asked, "after"), _leaf(asked, "before")
+        self._window = _window(asked, self._after, self._before)
+        self._x = c.draft.alias("x")
+        noted: dict[str, Sql] = {}
+        self._row = Row(self._x, listing.node, noted, entity=listing.entity)
+        self._edge = Row(self._x, listing.edge or listing.node, noted, "e_", entity=listing.entity)
+        self._noted = noted
+        asked_of_page = {each.name for each in self._page_fields()}
+        more = "hasPreviousPage" if self._window.backward else "hasNextPage"
+        # One row more than asked for says that there are more.
+        self._one_more = more in asked_of_page
+        self._numbered = (
+            self._one_more
+            or self._window.backward
+            or bool(asked_of_page & {"startCursor", "endCursor"})
+        )
+
+    def done(self) -> Sql:
+        text = Text().constant("{")
+        reads_rows = False
+        for at, each in enumerate(self._fields):
+            text.constant(f'{"," if at else ""}"{each.key}":')
+            match each.name:
+                case "edges":
+                    reads_rows = True
+                    text.constant("[").sql(self._joined(self._edge_object(each))).constant("]")
+                case "nodes":
+                    reads_rows = True
+                    node = self._c.object(self._row, each.type, each)
+                    text.constant("[").sql(self._joined(node)).constant("]")
+                case "pageInfo":
+                    reads_rows = True
+                    text.sql(self._page_info(each))
+                case "totalCount":
+                    text.sql(self._count())
+                case _:
+                    text.constant(f'"{self._kind}"')
+        whole = text.constant("}").done()
+        return f"(SELECT {whole} FROM ({self._rows()}) AS {self._x})" if reads_rows else whole
+
+    def _page_fields(self) -> list[Field]:
+        infos = [each for each in self._fields if each.name == "pageInfo"]
+        return [each for info in infos for each in (info.selection or {})["PageInfo"]]
+
+    def _joined(self, text: Sql) -> Sql:
+        return self._draft.dialect.joined(text, self._shown() if self._one_more else None)
+
+    def _shown(self) -> Sql:
+        return f"{self._x}.nth <= {self._window.size}"
+
+    def _edge_object(self, asked: Field) -> Sql:
+        text = Text().constant("{")
+        for at, each in enumerate((asked.selection or {})[asked.type]):
+            text.constant(f'{"," if at else ""}"{each.key}":')
+            match each.name:
+                case "cursor":
+                    text.constant('"').sql(self._cursor()).constant('"')
+                case "node":
+                    text.sql(self._c.object(self._row, each.type, each))
+                case "__typename":
+                    text.constant(f'"{asked.type}"')
+                case _:
+                    text.sql(self._c.render(asked.type, self._edge, each))
+        return text.constant("}").done()
+
+    def _cursor(self) -> Sql:
+        return self._order.cursor(self._draft, self._row)
+
+    def _page_info(self, asked: Field) -> Sql:
+        text = Text().constant("{")
+        for at, each in enumerate((asked.selection or {})["PageInfo"]):
+            text.constant(f'{"," if at else ""}"{each.key}":')
+            match each.name:
+                case "hasNextPage":
+                    text.sql(self._has_next())
+                case "hasPreviousPage":
+                    text.sql(self._has_previous())
+                case "startCursor":
+                    text.sql(self._edge_cursor(first=True))
+                case "endCursor":
+                    text.sql(self._edge_cursor(first=False))
+                case _:
+                    text.constant('"PageInfo"')
+        return text.constant("}").done()
+
+    def _has_next(self) -> Sql:
+        beyond = self._rows_beyond(self._before, before=False)
+        return _truth(beyond if self._window.backward else f"{self._more()} OR {beyond}")
+
+    def _has_previous(self) -> Sql:
+        beyond = self._rows_beyond(self._after, before=True)
+        return _truth(f"{self._more()} OR {beyond}" if self._window.backward else beyond)
+
+    def _more(self) -> Sql:
+        return f"count(*) > {self._window.size}"
+
+    def _rows_beyond(self, cursor: Leaf | None, *, before: bool) -> Sql:
+        if cursor is None:
+            return "1 = 0"
+        place = self._order.beyond(self._draft, cursor, before=before, inclusive=True)
+        return self._draft.exists(self._listing.tables, [*self._listing.where, place])
+
+    def _edge_cursor(self, *, first: bool) -> Sql:
+        # Rows taken from the end are numbered from there.
+        if first != self._window.backward:
+            text = f"max({self._cursor()}) FILTER (WHERE {self._x}.nth = 1 AND {self._shown()})"
+        else:
+            text = self._draft.dialect.last(self._cursor(), f"{self._x}.nth", self._shown())
+        return f"coalesce('\"' || {text} || '\"', 'null')"
+
+    def _count(self) -> Sql:
+        rows = self._draft.stored(self._listing.tables, self._listing.where)
+        return f"(SELECT count(*) {rows})"
+
+    def _rows(self) -> Sql:
+        window, where = self._window, list(self._listing.where)
+        if self._after is not None:
+            where.append(f"({self._order.beyond(self._draft, self._after, before=False)})")
+        if self._before is not None:
+            where.append(f"({self._order.beyond(self._draft, self._before, before=True)})")
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in self._noted.items()) or "1 AS one"
+        order = order_by(self._order.terms, backward=window.backward)
+        # A bound LIMIT would hide from PostgreSQL's planner how little is wanted.
+        limit = window.size + (1 if self._one_more else 0)
+        rows = f"SELECT {columns} {self._draft.stored(self._listing.tables, where)} {order} LIMIT {limit}"
+        if not self._numbered:
+            return rows
+        y = self._draft.alias("y")
+        numbered = f"SELECT {y}.*, row_number() OVER () AS nth FROM ({rows}) AS {y}"
+        return f"{numbered} ORDER BY nth DESC" if window.backward else numbered
+
+
+def _leaf(asked: Field, name: str) -> Leaf | None:
+    given = asked.given(name)
+    return given if isinstance(given, Leaf) else None
+
+
+def _window(asked: Field, after: Leaf | None, before: Leaf | None) -> Window:
+    first, last = _leaf(asked, "first"), _leaf(asked, "last")
+    try:
+        return page.window(
+            first.known() if first else None,
+            last.known() if last else None,
+            before=before is not None,
+            after=after is not None,
+        )
+    except BadPage as error:
+        raise bad_input(str(error), asked.node) from None
+
+
+def _truth(condition: Sql) -> Sql:
+    return f"CASE WHEN {condition} THEN 'true' ELSE 'false' END"

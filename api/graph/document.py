@@ -1,0 +1,159 @@
+"""Documents made ready once per text: parsed, bounded, validated, planned, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    is_input_type,
+    parse,
+    type_from_ast,
+    validate,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from api.graph import cost, shape
+from api.graph.compile import Renders, compile_field, compile_plan
+from api.graph.failures import Code, Failure, bad_input
+from api.graph.lru import Lru
+from api.graph.plan import Plan, plan
+from api.graph.statement import Compiled
+from api.limits import GraphLimits
+from models.dialect_read import Reading
+
+DOCUMENTS_MAX = 1_000
+"""Documents kept ready. An application has some dozens; who puts values into the text has endless ones."""
+
+SHAPES_MAX = 50
+"""Statements kept for one document: one for each structure of its variables."""
+
+ERRORS_MAX = 20
+"""Errors told of one request; the rest would be more of the same."""
+
+
+class Invalid(Exception):
+    """A document or its variables that cannot be used, with all that is wrong."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+@dataclass(slots=True)
+class Ready:
+    """One structure of an operation's variables: its plan, its cost and its statements."""
+
+    plan: Plan
+    cost: int
+    whole: Compiled | None = None
+    # Statements of single fields, for operations that an executor runs.
+    fields: dict[str, Compiled] | None = None
+
+
+class Document:
+    """One operation of one text."""
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+    ) -> None:
+        self.node = document
+        self.operation = operation
+        self.schema = schema
+        self._shapers = {
+            each.variable.name.value: shape.shaper(kind)
+            for each in operation.variable_definitions or ()
+            if is_input_type(kind := type_from_ast(schema, each.type))
+        }
+        self._ready: Lru[Any, Ready] = Lru(SHAPES_MAX)
+
+    @property
+    def kind(self) -> OperationType:
+        """Return whether it asks or states."""
+        return self.operation.operation
+
+    def variables(self, given: Mapping[str, Any]) -> VariableValues:
+        """Return the variables as their types read them; raise Invalid where they cannot."""
+        found = get_variable_values(
+            self.schema,
+            self.operation.variable_definitions or (),
+            dict(given),
+            max_errors=ERRORS_MAX,
+        )
+        if isinstance(found, list):
+            raise Invalid(found)
+        return found
+
+    def ready(self, variables: VariableValues) -> Ready:
+        """Return the plan for these variables; raise Failure where there can be none."""
+        shapes = {name: self._shapers[name](value) for name, value in variables.coerced.items()}
+        return self._ready.get(shape.key(shapes), lambda: self._plan(shapes))
+
+    def _plan(self, shapes: Mapping[str, shape.Shape]) -> Ready:
+        made = plan(self.schema, self.node, self.operation, shapes)
+        return Ready(made, cost.cost(made))
+
+
+class Documents:
+    """All documents that are kept ready."""
+
+    def __init__(
+        self, schema: GraphQLSchema, renders: Renders, dialect: Reading, limits: GraphLimits
+    ) -> None:
+        self._schema = schema
+        self._renders = renders
+        self._dialect = dialect
+        self._limits = limits
+        self._documents: Lru[tuple[str, str | None], Document] = Lru(DOCUMENTS_MAX)
+
+    def get(self, text: str, name: str | None) -> Document:
+        """Return a document made ready; raise Failure or Invalid where it cannot be."""
+        return self._documents.get((text, name), lambda: self._read(text, name))
+
+    def statement(self, ready: Ready) -> Compiled:
+        """Return the statement of a whole operation."""
+        if ready.whole is None:
+            ready.whole = compile_plan(ready.plan, self._renders, self._dialect)
+        return ready.whole
+
+    def field_statement(self, ready: Ready, key: str) -> Compiled:
+        """Return the statement of the root field that answers under a response key."""
+        if ready.fields is None:
+            ready.fields = {}
+        if key not in ready.fields:
+            [field] = (each for each in ready.plan.fields if each.key == key)
+            ready.fields[key] = compile_field(field, ready.plan.root, self._renders, self._dialect)
+        return ready.fields[key]
+
+    def _read(self, text: str, name: str | None) -> Document:
+        try:
+            document = parse(text, max_tokens=self._limits.tokens_max)
+        except GraphQLError as error:
+            raise _syntax(error, self._limits.tokens_max) from None
+        cost.check(document, self._limits)
+        errors = validate(self._schema, document, max_errors=ERRORS_MAX)
+        if errors:
+            raise Invalid(errors)
+        operation = get_operation_ast(document, name)
+        if operation is None:
+            if name is not None:
+                raise bad_input(
+                    f"the document has no operation {name!r}: send the name of one it has"
+                )
+            raise bad_input("the document has several operations or none: send `operationName`")
+        return Document(self._schema, document, operation)
+
+
+def _syntax(error: GraphQLError, tokens_max: int) -> GraphQLError:
+    if "more than" in error.message and "tokens" in error.message:
+        return Failure(
+            Code.COST_LIMIT, f"the document has over {tokens_max} tokens: ask in several requests"
+        )
+    return error

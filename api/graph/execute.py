@@ -1,0 +1,278 @@
+"""Answer a request: one statement whose text goes out as it is, or the executor for the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql.execution.values import VariableValues
+
+from api.auth import Scope
+from api.graph import cost, stating
+from api.graph.compile import renders
+from api.graph.document import Document, Documents, Invalid, Ready
+from api.graph.failures import Code, Failure
+from api.graph.plan import Field
+from api.graph.request import (
+    Answer,
+    GraphRequest,
+    Malformed,
+    Parameters,
+    content_type,
+    malformed,
+    read,
+    refused,
+    shown,
+)
+from api.graph.schema import schema
+from api.graph.statement import Asked, Compiled, Stated
+from api.limits import GraphLimits
+from ingest.accept import Busy
+from models import values
+from models.database import TimedOut, Unavailable
+from models.dialect_read import Reading, SqliteReading
+from models.values import Identifier, Kind, Micros, Outcome, Receipt, Workspace
+
+log = structlog.get_logger()
+
+
+class Reads(Protocol):
+    """What answering needs of the database."""
+
+    async def read(self, sql: str, args: Any = (), timeout_s: float = ...) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement."""
+
+
+class States(Protocol):
+    """What mutations need of ingest."""
+
+    async def state(
+        self, workspace: Workspace, message: Mapping[str, Any], *, received_at: Micros
+    ) -> Receipt:
+        """Return, once it is durable, what became of a message."""
+
+
+class Graph:
+    """What answers GraphQL, one for each process."""
+
+    def __init__(
+        self,
+        database: Reads,
+        ingest: States,
+        limits: GraphLimits,
+        *,
+        message_bytes_max: int,
+        new_id: Callable[[], str],
+        dialect: Reading | None = None,
+    ) -> None:
+        self.database = database
+        self.ingest = ingest
+        self.limits = limits
+        self.message_bytes_max = message_bytes_max
+        self.new_id = new_id
+        built = schema()
+        self.documents = Documents(built, renders(built), dialect or SqliteReading(), limits)
+
+    async def answer(self, request: GraphRequest) -> Answer:
+        """Return the answer to a request; whatever goes wrong, there is one."""
+        kind = content_type(request.accept)
+        try:
+            return await self._answer(read(request, self.limits.body_bytes_max), request, kind)
+        except Malformed as error:
+            return malformed(error, kind)
+        except Invalid as error:
+            return refused(error.errors, kind)
+        except GraphQLError as error:
+            return refused([error], kind)
+        except Exception as error:  # noqa: BLE001 (the outermost edge of GraphQL)
+            return refused([told(error, request.request_id)], kind)
+
+    async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
+        document = self.documents.get(asked.query, asked.operation_name)
+        _check_allowed(document, request)
+        variables = document.variables(asked.variables)
+        ready = document.ready(variables)
+        cost.check_cost(ready.cost, self.limits)
+        run = _Run(self, request, variables, ready)
+        if document.kind is OperationType.QUERY and _is_data(ready):
+            text = await run.read(self.documents.statement(ready))
+            return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
+        return await self._execute(document, asked, run, kind)
+
+    async def _execute(
+        self, document: Document, asked: Parameters, run: _Run, kind: bytes
+    ) -> Answer:
+        found = execute(
+            document.schema,
+            document.node,
+            context_value=run,
+            variable_values=dict(asked.variables),
+            operation_name=asked.operation_name,
+        )
+        if isawaitable(found):
+            # A statement of fact is not given up half-way: it may be durable already.
+            limited = document.kind is OperationType.QUERY
+            found = await _within(self.limits.seconds_max if limited else None, found)
+        errors = [run.masked(error) for error in found.errors or ()]
+        if found.data is None and errors:
+            return refused(errors, kind, {"cost": self._cost(run.ready)})
+        body: dict[str, Any] = {"data": found.data}
+        if errors:
+            body["errors"] = [shown(error) for error in errors]
+        body["extensions"] = {"cost": self._cost(run.ready)}
+        return Answer(200, kind, msgspec.json.encode(body))
+
+    def _cost(self, ready: Ready) -> dict[str, int]:
+        return {"requested": ready.cost, "limit": self.limits.cost_max}
+
+    def _extensions(self, ready: Ready) -> str:
+        return (
+            f'"extensions":{{"cost":{{"requested":{ready.cost},"limit":{self.limits.cost_max}}}}}'
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One operation under way: what the resolvers of root fields are given."""
+
+    graph: Graph
+    request: GraphRequest
+    variables: VariableValues
+    ready: Ready
+
+    async def read(self, statement: Compiled, stated: Stated | None = None) -> str:
+        """Return the JSON text that a statement gives."""
+        arguments = statement.arguments(self._asked(stated))
+        limits = self.graph.limits
+        rows = await self.graph.database.read(statement.sql, arguments, limits.seconds_max)
+        text: str = rows[0][0]
+        return text
+
+    async def query(self, key: str) -> Any:
+        """Return what the root field that answers under `key` reads."""
+        statement = self.graph.documents.field_statement(self.ready, key)
+        return msgspec.json.decode(await self.read(statement))
+
+    async def mutate(self, key: str, mutation: stating.Mutation, given: stating.Input) -> Any:
+        """State what a mutation says, then read what it answers."""
+        graph, request = self.graph, self.request
+        said = stating.state(
+            mutation, given, new_id=graph.new_id, message_bytes_max=graph.message_bytes_max
+        )
+        [field] = (each for each in self.ready.plan.fields if each.key == key)
+        if isinstance(said, list):
+            return _refused_payload(field, said)
+        receipt = await graph.ingest.state(
+            request.caller.workspace, said.message, received_at=request.received_at
+        )
+        if receipt.outcome is Outcome.QUARANTINED:
+            why = f"the message cannot be applied: {receipt.reason}"
+            return _refused_payload(field, [stating.UserError(None, "INVALID", why)])
+        statement = graph.documents.field_statement(self.ready, key)
+        text = await self.read(statement, _stated(request.caller.workspace, said, receipt))
+        return msgspec.json.decode(text)
+
+    def masked(self, error: GraphQLError) -> GraphQLError:
+        """Return an error that says nothing of our insides."""
+        original = error.original_error
+        if original is None or isinstance(original, Failure):
+            return error if original is None else _located(original, error)
+        if isinstance(original, GraphQLError):
+            return error
+        return _located(told(original, self.request.request_id), error)
+
+    def _asked(self, stated: Stated | None) -> Asked:
+        request, graph = self.request, self.graph
+        return Asked(
+            variables=self.variables,
+            workspace=request.caller.workspace,
+            api_key=request.caller.key,
+            scopes=frozenset(request.caller.scopes),
+            now=request.received_at,
+            limits=graph.limits,
+            message_bytes_max=graph.message_bytes_max,
+            stated=stated,
+        )
+
+
+def told(error: Exception, request_id: str) -> Failure:
+    """Return what the caller is told of an exception that is not theirs."""
+    match error:
+        case Failure():
+            return error
+        case TimedOut() | TimeoutError():
+            return Failure(Code.TIMEOUT, "the operation took too long: ask for less at once")
+        case Busy():
+            seconds = getattr(error, "retry_after", 1)
+            return Failure(
+                Code.UNAVAILABLE, str(error) or "busy: send it again", retryAfter=seconds
+            )
+        case Unavailable():
+            return Failure(Code.UNAVAILABLE, f"{error}", retryAfter=1)
+        case _:
+            log.error("graphql_failed", request_id=request_id, exc_info=error)
+            advice = f"the fault is ours; it is in the log under request {request_id}"
+            return Failure(Code.INTERNAL, advice, requestId=request_id)
+
+
+def _check_allowed(document: Document, request: GraphRequest) -> None:
+    if document.kind is OperationType.SUBSCRIPTION:
+        raise Failure(Code.BAD_USER_INPUT, "subscriptions need a WebSocket or server-sent events")
+    mutates = document.kind is OperationType.MUTATION
+    if mutates and request.method == "GET":
+        raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))
+    scope = Scope.WRITE if mutates else Scope.READ
+    if not request.caller.may(scope):
+        has = ", ".join(sorted(request.caller.scopes))
+        kind = document.kind.value
+        raise Failure(Code.FORBIDDEN, f"this key has scope {has}, and a {kind} needs scope {scope}")
+
+
+def _is_data(ready: Ready) -> bool:
+    return not any(
+        field.name.startswith("__") and field.name != "__typename" for field in ready.plan.fields
+    )
+
+
+async def _within(seconds: float | None, found: Awaitable[ExecutionResult]) -> ExecutionResult:
+    async with asyncio.timeout(seconds):
+        return await found
+
+
+def _stated(workspace: Workspace, said: stating.Statement, receipt: Receipt) -> Stated:
+    customer = account = None
+    if said.user_id is not None:
+        customer = values.identity_key(workspace.name, Identifier(Kind.USER, said.user_id))
+    elif said.anonymous_id is not None:
+        customer = values.identity_key(workspace.name, Identifier(Kind.DEVICE, said.anonymous_id))
+    if said.group_id is not None:
+        account = values.account_key(workspace.name, said.group_id)
+    return Stated(receipt, customer, account)
+
+
+def _refused_payload(field: Field, errors: stating.Refused) -> dict[str, Any]:
+    told_errors = [
+        {"field": error.field and list(error.field), "code": error.code, "message": error.message}
+        for error in errors
+    ]
+    payload: dict[str, Any] = {}
+    for each in (field.selection or {})[field.type]:
+        payload[each.key] = None
+        if each.name == "userErrors":
+            inner = (each.selection or {})["UserError"]
+            payload[each.key] = [
+                {one.key: error.get(one.name) for one in inner} for error in told_errors
+            ]
+    return payload
+
+
+def _located(failure: Failure, where: GraphQLError) -> GraphQLError:
+    return GraphQLError(
+        failure.message, where.nodes, path=where.path, extensions=failure.extensions
+    )

@@ -1,0 +1,203 @@
+"""Everything that can be read, from the top."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from strawberry import UNSET
+
+from api.graph import columns, compile_reads, compile_roots, compile_traits
+from api.graph.arguments import After, Before, CustomerSearch, First, Last, argument
+from api.graph.audiences import Audience
+from api.graph.columns import in_sql
+from api.graph.connections import (
+    AccountConnection,
+    AudienceConnection,
+    CustomerConnection,
+    EventConnection,
+)
+from api.graph.enums import Entity, FlagOrigin
+from api.graph.inputs import (
+    AccountFilter,
+    AccountOrder,
+    CustomerFilter,
+    CustomerOrder,
+    EventFilter,
+)
+from api.graph.types import Account, Customer, Node
+from api.graph.viewer import Viewer
+
+_ORDER = (
+    "What to sort by, first key first; ties are broken for you. Default: last seen, newest first."
+)
+
+
+@strawberry.type(
+    description=(
+        "Everything that can be read. Needs scope `read`."
+        " A key sees its own workspace and nothing else: what lies outside\n"
+        "it is null, just as a random id would be."
+    )
+)
+class Query:
+    """Everything that can be read."""
+
+    @columns.asked(
+        (
+            "Any object by its global id, null when there is none."
+            " A customer joined into another is found as that other, under its id."
+        ),
+        compile_roots.node,
+    )
+    def node(
+        self,
+        id: Annotated[
+            strawberry.ID, argument("Global id, as given by the field `id` of any object.")
+        ],
+    ) -> Node | None:
+        """Return any object."""
+        in_sql()
+
+    @columns.asked(
+        "Many objects by their global ids, in the order asked, null where there is none.",
+        compile_roots.nodes,
+    )
+    def nodes(
+        self, ids: Annotated[list[strawberry.ID], argument("Global ids, at most 100.")]
+    ) -> list[Node | None]:
+        """Return many objects."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "One customer, by exactly one of `id`, `userId` and `anonymousId`,"
+            " else `BAD_USER_INPUT`; null when there is none.\n"
+            "Ids of customers that were joined into another still find it."
+        ),
+        compile_reads.customer,
+    )
+    def customer(
+        self,
+        id: Annotated[strawberry.ID | None, argument("Global id.")] = UNSET,
+        user_id: Annotated[
+            str | None,
+            argument(
+                "The id your application uses, as sent by identify. Any joined userId finds the customer."
+            ),
+        ] = UNSET,
+        anonymous_id: Annotated[
+            str | None, argument("A device id: the customer it belongs to.")
+        ] = UNSET,
+    ) -> Customer | None:
+        """Return one customer."""
+        in_sql()
+
+    @columns.asked(
+        "Customers that match, the last seen first unless ordered otherwise.",
+        compile_reads.customers,
+    )
+    def customers(
+        self,
+        where: Annotated[CustomerFilter | None, argument("Which customers. Default: all.")] = UNSET,
+        search: CustomerSearch = UNSET,
+        order_by: Annotated[list[CustomerOrder] | None, argument(_ORDER)] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> CustomerConnection:
+        """Return customers that match."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "One account, by exactly one of `id` and `groupId`,"
+            " else `BAD_USER_INPUT`; null when there is none.\n"
+            "A deleted account is found, with `deletedAt`."
+        ),
+        compile_reads.account,
+    )
+    def account(
+        self,
+        id: Annotated[strawberry.ID | None, argument("Global id.")] = UNSET,
+        group_id: Annotated[
+            str | None, argument("The id your application uses, as sent by group.")
+        ] = UNSET,
+    ) -> Account | None:
+        """Return one account."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "Accounts that match, the last seen first unless ordered otherwise."
+            " Deleted ones are left out unless `where` asks for `deleted`."
+        ),
+        compile_reads.accounts,
+    )
+    def accounts(
+        self,
+        where: Annotated[
+            AccountFilter | None, argument("Which accounts. Default: all that are not deleted.")
+        ] = UNSET,
+        search: Annotated[
+            str | None,
+            argument(
+                "Words as typed so far, against name and groupId, ignoring case; each word may be a prefix."
+            ),
+        ] = UNSET,
+        order_by: Annotated[list[AccountOrder] | None, argument(_ORDER)] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> AccountConnection:
+        """Return accounts that match."""
+        in_sql()
+
+    @columns.asked(
+        "One audience by its key, null when no such flag was ever written.", compile_traits.audience
+    )
+    def audience(
+        self,
+        key: Annotated[
+            str,
+            argument("The audience's key, the snake-cased name: `order_completed_last_30days`."),
+        ],
+        entity: Annotated[Entity, argument("Whose flag it is.")] = Entity.CUSTOMER,
+    ) -> Audience | None:
+        """Return one audience."""
+        in_sql()
+
+    @columns.asked("The catalog of audiences, by key.", compile_traits.audiences)
+    def audiences(
+        self,
+        entity: Annotated[
+            Entity | None, argument("Only those of customers, or of accounts. Default: both.")
+        ] = UNSET,
+        origin: Annotated[
+            FlagOrigin | None, argument("Only those that come from here. Default: all.")
+        ] = UNSET,
+        search: Annotated[str | None, argument("Part of the key, ignoring case.")] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+    ) -> AudienceConnection:
+        """Return the catalog of audiences."""
+        in_sql()
+
+    @columns.asked("Events that match, the newest by event time first.", compile_reads.events)
+    def events(
+        self,
+        where: Annotated[EventFilter | None, argument("Which events. Default: all.")] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> EventConnection:
+        """Return events that match."""
+        in_sql()
+
+    @columns.asked("Whose key this is and what it may do.", compile_roots.viewer)
+    def viewer(self) -> Viewer:
+        """Return whose key this is."""
+        in_sql()

@@ -1,0 +1,173 @@
+"""A statement being written: its text, what it binds, and the one way to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql.execution.values import VariableValues
+
+from api.limits import GraphLimits
+from models.dialect_read import Reading
+from models.values import Micros, Receipt, Workspace
+
+Sql = str
+"""The text of an expression."""
+
+# A chain of `||` nests as deep as it is long, and SQLite stops at 1,000.
+_CHAIN_MAX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a mutation has stated: whom and what it was about, and what became of it."""
+
+    receipt: Receipt
+    customer: bytes | None = None
+    account: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that the values of a statement are made of: who asks, when, and with which variables."""
+
+    variables: VariableValues
+    workspace: Workspace
+    api_key: bytes
+    scopes: frozenset[str]
+    now: Micros
+    limits: GraphLimits
+    message_bytes_max: int
+    stated: Stated | None = None
+
+
+Binder = Callable[[Asked], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement of one row and column: the JSON of what was asked for."""
+
+    sql: str
+    binders: tuple[Binder, ...]
+
+    def arguments(self, asked: Asked) -> list[Any]:
+        """Return the values to bind; raise Failure for input that cannot be used."""
+        return [binder(asked) for binder in self.binders]
+
+
+class Draft:
+    """A statement while it is being written. Its first bound value is the workspace."""
+
+    def __init__(self, dialect: Reading, *, typed: bool = False) -> None:
+        self.dialect = dialect
+        # Whether objects behind an interface say their type, for an executor that reads them.
+        self.typed = typed
+        self._binders: list[Binder] = [lambda asked: asked.workspace.id]
+        self._aliases = 0
+        self.workspace = dialect.place(1)
+
+    def bind(self, binder: Binder) -> Sql:
+        """Return the place of a value that is made anew for each request."""
+        self._binders.append(binder)
+        return self.dialect.place(len(self._binders))
+
+    def alias(self, letter: str) -> str:
+        """Return a name that no other source of the statement has."""
+        self._aliases += 1
+        return f"{letter}{self._aliases}"
+
+    def done(self, sql: Sql) -> Compiled:
+        """Return the whole statement that selects one expression."""
+        return Compiled(f"SELECT {sql}", tuple(self._binders))
+
+    def stored(
+        self, tables: Mapping[str, str], where: Iterable[Sql], beside: Iterable[Sql] = ()
+    ) -> Sql:
+        """Return FROM and WHERE of these tables (by alias), each held to the caller's workspace.
+
+        There is no other way to a table: a row of another workspace does not exist. What stands
+        `beside` them is no table, such as the members of a JSON object.
+        """
+        sources = [f"{table} AS {alias}" for alias, table in tables.items()]
+        held = [
+            f"{alias}.{_TENANT.get(table, 'workspace_id')} = {self.workspace}"
+            for alias, table in tables.items()
+        ]
+        return f"FROM {', '.join([*sources, *beside])} WHERE {' AND '.join([*held, *where])}"
+
+    def exists(self, tables: Mapping[str, str], where: Iterable[Sql]) -> Sql:
+        """Return whether there is such a row."""
+        return f"EXISTS (SELECT 1 {self.stored(tables, where)})"
+
+    def one(
+        self, what: Sql, tables: Mapping[str, str], where: Iterable[Sql], order: Sql = ""
+    ) -> Sql:
+        """Return an expression of the one such row; null when there is none."""
+        tail = f" ORDER BY {order} LIMIT 1" if order else ""
+        return f"(SELECT {what} {self.stored(tables, where)}{tail})"
+
+
+_TENANT = {"workspaces": "id"}
+
+
+@dataclass(slots=True)
+class Row:
+    """A row that an object is made of, as the expressions of the object see it.
+
+    Of a page, the object sees only what the page selects: each column that is read is noted.
+    """
+
+    alias: str
+    source: str
+    noted: dict[str, Sql] | None = None
+    prefix: str = ""
+    owner: Row | None = None
+    entity: int = 0
+
+    def column(self, name: str) -> Sql:
+        """Return the expression of a column of the row."""
+        if self.noted is None:
+            return f"{self.alias}.{name}"
+        return self.note(name, f"{self.source}.{name}")
+
+    def note(self, name: str, sql: Sql) -> Sql:
+        """Return the expression of something that is computed along with the page's rows."""
+        if self.noted is None:
+            return sql
+        shown = self.prefix + name
+        self.noted[shown] = sql
+        return f"{self.alias}.{shown}"
+
+
+@dataclass(slots=True)
+class Text:
+    """JSON text being put together of constants and expressions."""
+
+    _parts: list[tuple[bool, str]] = field(default_factory=list)
+
+    def constant(self, text: str) -> Text:
+        """Add text as it is."""
+        if self._parts and not self._parts[-1][0]:
+            self._parts[-1] = (False, self._parts[-1][1] + text)
+        else:
+            self._parts.append((False, text))
+        return self
+
+    def sql(self, sql: Sql) -> Text:
+        """Add the text that an expression gives; it must never be null."""
+        self._parts.append((True, f"({sql})"))
+        return self
+
+    def done(self) -> Sql:
+        """Return the expression of the whole text."""
+        terms = [sql if is_sql else _literal(sql) for is_sql, sql in self._parts] or ["''"]
+        while len(terms) > _CHAIN_MAX:
+            chains = (terms[at : at + _CHAIN_MAX] for at in range(0, len(terms), _CHAIN_MAX))
+            terms = [f"({' || '.join(chain)})" for chain in chains]
+        return " || ".join(terms)
+
+
+def _literal(text: str) -> Sql:
+    return "'" + text.replace("'", "''") + "'"
