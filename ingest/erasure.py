@@ -87,9 +87,9 @@ class Oblivion:
         What it erases in the log and among customers is written when this returns; customers that
         lost something are marked to be folded again.
         """
-        said = [(one.message, meaning(one.message)) for one in fresh]
-        if not self.active and not any(states.erases for _, states in said):
+        if not self.active and all(one.message.veil is not Veil.DELETE for one in fresh):
             return list(fresh)
+        said = [(one.message, meaning(one.message)) for one in fresh]
         edges = self._edges(said)
         names = dict.fromkeys(chain.from_iterable(_names(states) for _, states in said))
         await self._load_until(self._hash(name) for name in names)
@@ -249,7 +249,10 @@ class Oblivion:
                 hidden.name,
             )
             changed.append(
-                (*kept, at, received_at, None, None, account, int(hidden.veil), None, hidden.body)
+                (
+                    *(*kept, at, received_at, None, None, account, int(hidden.veil)),
+                    *(meaning(hidden).written, None, hidden.body),
+                )
             )
             if account is not None:
                 accounts.add(account)

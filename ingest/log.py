@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest import message as messages
+from ingest.meaning import Meaning
 from ingest.working import Working
 from models.database import Row, Transaction
 from models.values import Message, Stamp, Veil, Workspace, erased_event_key, event_key
@@ -24,6 +25,7 @@ COLUMNS = (
     "device",
     "account_id",
     "veil",
+    "written",
     "notes",
     "body",
 )
@@ -50,11 +52,11 @@ async def unknown(
     return [fresh for fresh in batch if fresh.key not in known and first[fresh.key] is fresh]
 
 
-async def append(working: Working, batch: Sequence[Fresh]) -> None:
+async def append(working: Working, batch: Sequence[Fresh], said: Sequence[Meaning]) -> None:
     """Write new messages at the end of the log; their identities and accounts are loaded."""
     tx, workspace = working.tx, working.workspace
     numbers = await tx.new_ids("events", workspace.id, len(batch))
-    rows = [_row(working, n, fresh) for n, fresh in zip(numbers, batch, strict=True)]
+    rows = [_row(working, *each) for each in zip(numbers, batch, said, strict=True)]
     await tx.claim("events", COLUMNS, "key", workspace.id, rows)
 
 
@@ -89,7 +91,7 @@ def restore(row: Row) -> Message:
     return messages.restore(body, message_id, digest, at, received_at, Veil(veil))
 
 
-def _row(working: Working, number: int, fresh: Fresh) -> Row:
+def _row(working: Working, number: int, fresh: Fresh, states: Meaning) -> Row:
     key, message = fresh
     whom = device = None
     if message.veil is Veil.NONE and message.subject is not None:
@@ -111,6 +113,7 @@ def _row(working: Working, number: int, fresh: Fresh) -> Row:
         device,
         account,
         int(message.veil),
+        states.written,
         notes,
         message.body,
     )

@@ -51,6 +51,13 @@ class Meaning:
     previous: Identifier | None = None
     erases: bool = False
 
+    @property
+    def written(self) -> int:
+        """Return in bits what kinds of key it writes: a receipt asks whether any still stands."""
+        kinds = (self.traits, self.place is not Place.NONE, self.account_traits)
+        bits = sum(1 << place for place, kind in enumerate(kinds) if kind)
+        return bits | (8 if self.alive or self.deleted else 0)
+
 
 Traits = dict[str, JsonText]
 

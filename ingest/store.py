@@ -90,7 +90,7 @@ async def _fold(
     living = [pair for pair in said if not pair[1].erases]
     await owners.settle(working, living, oblivion.hashes(living))
     await working.load_companies(m.group_id for _, m in living if m.group_id is not None)
-    await log.append(working, batch)
+    await log.append(working, batch, [states for _, states in said])
     await _load_flags(working, living)
     await _take_accounts(working, living)
     await _take_people(working, living)

@@ -107,6 +107,8 @@ class Event(SQLModel, table=True):
     account_id: int | None = _big(nullable=True)
     # 0 visible; 1 erased: what is left says something of an account at most; 2 a delete.
     veil: int = _small()
+    # What kinds of key it writes, in bits: 1 traits, 2 a place, 4 account traits, 8 alive or deleted.
+    written: int = _small()
     notes: str | None = _text(nullable=True)
     body: str = _text()
 

@@ -151,6 +151,7 @@ def upgrade() -> None:
         sa.Column("device", BIG, nullable=True),
         sa.Column("account_id", BIG, nullable=True),
         sa.Column("veil", sa.SmallInteger(), nullable=False),
+        sa.Column("written", sa.SmallInteger(), nullable=False),
         sa.Column("notes", TEXT, nullable=True),
         sa.Column("body", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_events")),
