@@ -6,18 +6,22 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import graph_door
 from api.doors import Doors, routes
 from api.edge import Answering, Edge
+from api.graph.execute import Graph
+from api.graph_door import GraphDoor
 from api.intake import Intake
 from api.observe import Metrics
 from api.pages import pages
-from api.service import Service
+from api.service import Opened, Service
 from api.settings import Settings
 from models.values import Micros
 
@@ -66,25 +70,53 @@ def create_app(
         count=metrics.receipt,
     )
 
+    graph = _graph_door(settings, service, clock, new_id)
+    service.when_open(graph.open)
+
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         async with service.running():
             yield
 
     rest = pages(service, metrics, lifespan, _version())
-    return App(service, Edge(_Dispatcher(doors, rest, settings.cors_origins), metrics, new_id))
+    dispatcher = _Dispatcher(doors, graph, rest, settings.cors_origins)
+    return App(service, Edge(dispatcher, metrics, new_id))
+
+
+def _graph_door(
+    settings: Settings,
+    service: Service,
+    clock: Callable[[], Micros],
+    new_id: Callable[[], str],
+) -> GraphDoor:
+    limits = settings.graph_limits
+    body_limits = replace(settings.body_limits, body_bytes_max=limits.body_bytes_max)
+
+    def make(opened: Opened) -> Graph:
+        return Graph(
+            opened.database,
+            opened.ingest,
+            limits,
+            message_bytes_max=settings.message_bytes_max,
+            new_id=new_id,
+        )
+
+    return GraphDoor(service.opened, make, Intake(body_limits), clock)
 
 
 class _Dispatcher:
     """Sends each path to what serves it. It stands before FastAPI's router, which takes 80 microseconds."""
 
-    def __init__(self, doors: ASGIApp, rest: ASGIApp, origins: tuple[str, ...]) -> None:
+    def __init__(
+        self, doors: ASGIApp, graph: ASGIApp, rest: ASGIApp, origins: Sequence[str]
+    ) -> None:
         self._doors = Answering(doors)
         # Write keys are public by nature: any page may send events.
         self._doors_for_pages = _for_pages(self._doors, ["*"], methods=["POST"], fields=["*"])
-        self._rest = _for_pages(
-            rest, origins, methods=["GET", "POST"], fields=["Authorization", "Content-Type"]
-        )
+        methods, fields = ["GET", "POST"], ["Authorization", "Content-Type"]
+        graph = Answering(graph, graphql=True)
+        self._graph = _for_pages(graph, origins, methods=methods, fields=fields)
+        self._rest = _for_pages(rest, origins, methods=methods, fields=fields)
         self._names = {path: route.name for path, route in routes().items()}
         self._pages = frozenset(_PAGES)
 
@@ -96,6 +128,10 @@ class _Dispatcher:
                 scope["calyx.route"] = name
                 browser = any(field == b"origin" for field, _ in scope["headers"])
                 await (self._doors_for_pages if browser else self._doors)(scope, receive, send)
+                return
+            if path == graph_door.PATH:
+                scope["calyx.route"] = path
+                await self._graph(scope, receive, send)
                 return
             if path in self._pages:
                 scope["calyx.route"] = path

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 from api import auth
 from api.answers import answer
 from api.errors import Code, Refusal, unavailable
-from api.intake import Intake
+from api.intake import Intake, check_type
+from ingest import canonical
 from ingest.accept import Busy, Door, TooMany, Unreadable
 from models.values import Micros, Receipt, Workspace
 
@@ -117,6 +118,7 @@ class Doors:
         if authorization is not None or route.door is not Door.SDK:
             # Before the body is read: a stranger's 10 MB are not worth receiving.
             caller = await self._admit(auth.key_in_header(authorization))
+        check_type(headers.get(b"content-type", b""))
         body = await self._intake.read(headers, receive)
         if caller is None:
             caller = await self._admit(write_key(body))
@@ -182,8 +184,8 @@ def check_signature(secret: bytes, body: bytes, given: bytes | None) -> None:
 def _write_key_leniently(body: bytes) -> object:
     # Old SDKs send their key nowhere else, and beside it NaN, which is no JSON.
     try:
-        found = _lenient.decode(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        found = canonical.read(body)
+    except Unreadable:
         return None
     return found.get("writeKey") if isinstance(found, dict) else None
 

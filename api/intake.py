@@ -1,4 +1,4 @@
-"""From a request to the bytes of its JSON: type, encoding, size and time are checked, content is not."""
+"""From a request to the bytes of its JSON: encoding, size, time and type are checked, content is not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class Intake:
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """Return the unpacked body; raise the refusal of one that cannot be taken."""
-        check_type(headers.get(b"content-type", b""))
         packed = _is_packed(headers.get(b"content-encoding", b""))
         self._check_declared(headers.get(b"content-length"))
         body = await self._receive(receive)

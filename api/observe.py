@@ -85,6 +85,7 @@ def set_up_logs(form: str, level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            place_instead_of_text,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -109,6 +110,20 @@ def where(error: BaseException) -> dict[str, Any]:
     if isinstance(error, OSError):
         found["text"] = str(error)
     return found
+
+
+def place_instead_of_text(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Put kind and place of an exception for the exception itself, whose text may quote a caller."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event.update(where(error))
+    return event
 
 
 class _Forward(logging.Handler):

@@ -53,6 +53,11 @@ class Service:
         self._clock = clock
         self._metrics = metrics
         self._opened: Opened | None = None
+        self._when_open: list[Callable[[Opened], None]] = []
+
+    def when_open(self, call: Callable[[Opened], None]) -> None:
+        """Have `call` called with what is open, before the first request."""
+        self._when_open.append(call)
 
     def opened(self) -> Opened:
         """Return what is open; raise an UNAVAILABLE refusal before it is and after."""
@@ -74,6 +79,8 @@ class Service:
             ingest.start()
             gate = Gate(database, self._clock)
             self._opened = Opened(database, ingest, gate)
+            for call in self._when_open:
+                call(self._opened)
             noting = asyncio.create_task(self._note_used())
             self.phase = Phase.READY
             try:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +17,12 @@ from typer.core import TyperGroup
 from api import keys
 from api.keys import Refused, Tenant
 from api.settings import Misconfigured, Settings
+from ingest import clock
 from models import migrate
 from models.database import Database, TimedOut, Unavailable, Unsupported, open_database, sqlite_path
 from models.values import Micros
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead, for programs.")]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Commands(TyperGroup):
@@ -63,11 +61,8 @@ def print_json(value: Any) -> None:
 
 
 def moment(micros: Micros | None) -> str | None:
-    """Return a time as ISO 8601 in UTC."""
-    if micros is None:
-        return None
-    # Not from a float: those have no room for microseconds.
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+    """Return a time as the API prints it."""
+    return None if micros is None else clock.text(micros)
 
 
 def database_exists(url: str) -> bool:
