@@ -73,7 +73,7 @@ class PostgresDatabase:
             for _ in range(RACES_MAX):
                 try:
                     return await self._write(work, alone)
-                except _Alone as wish:
+                except Alone as wish:
                     alone |= {wish.workspace}
                 except (Raced, SerializationError, DeadlockDetectedError):
                     continue
@@ -116,7 +116,7 @@ class PostgresDatabase:
     async def _write(self, work: Work[T], alone: frozenset[int]) -> T:
         connection = await self._connection()
         async with connection.transaction():
-            return await work(_PostgresTransaction(connection, alone))
+            return await work(PostgresTransaction(connection, alone))
 
     async def _drop(self) -> None:
         writer, self._writer = self._writer, None
@@ -124,7 +124,7 @@ class PostgresDatabase:
             writer.terminate()
 
 
-class _Alone(Exception):
+class Alone(Exception):
     """The work is to be done again by the only writer of a workspace."""
 
     def __init__(self, workspace: int) -> None:
@@ -132,7 +132,7 @@ class _Alone(Exception):
         self.workspace = workspace
 
 
-class _PostgresTransaction:
+class PostgresTransaction:
     """A transaction in which every statement takes arrays and is sorted by key."""
 
     def __init__(self, connection: asyncpg.Connection, alone: frozenset[int]) -> None:
@@ -146,7 +146,7 @@ class _PostgresTransaction:
 
     async def alone(self, workspace: int) -> None:
         if workspace not in self._alone:
-            raise _Alone(workspace)
+            raise Alone(workspace)
 
     async def claim(
         self,

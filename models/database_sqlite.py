@@ -135,7 +135,7 @@ class SqliteDatabase:
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                done = _drive(work(_SqliteTransaction(connection)))
+                done = drive(work(SqliteTransaction(connection)))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -158,7 +158,7 @@ class SqliteDatabase:
         reader._conn.interrupt()  # noqa: SLF001
 
 
-class _SqliteTransaction:
+class SqliteTransaction:
     """A transaction on the writing connection. Its calls never wait, so a thread can drive them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -229,7 +229,7 @@ class _SqliteTransaction:
         return range(last + 1, last + 1 + count)
 
 
-def _drive(work: Coroutine[Any, Any, T]) -> T:
+def drive(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never waits for anything but this thread."""
     try:
         work.send(None)

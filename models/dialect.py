@@ -90,7 +90,7 @@ def insert_arrays(
         f'k."{name}"' for name in (key or (returning,) if key or returning else columns[:1])
     )
     sql = (
-        f"INSERT INTO {table} (workspace_id, {names}) OVERRIDING SYSTEM VALUE"
+        f"INSERT INTO {table} (workspace_id, {names})"
         f" SELECT $1::bigint, {values} FROM {_arrays(table, columns, 2)} ORDER BY {order}"
     )
     if not key:

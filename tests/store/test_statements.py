@@ -1,0 +1,97 @@
+"""Every table access of every statement names the workspace, as a bound value of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from ingest.store import Item, save
+from models.database_postgres import Alone, PostgresTransaction
+from models.database_sqlite import SqliteTransaction, drive
+from tests.databases import DEFAULT, PostgresTemplate, SqliteTemplate, file_of, read
+from tests.laws.histories import random_history
+from tests.laws.test_law import cut
+from tests.statements import unbound_accesses
+
+
+@dataclass
+class Recorder:
+    """A connection that remembers what is sent through it."""
+
+    connection: Any
+    sent: set[str] = field(default_factory=set)
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.connection, name)
+
+        def recorded(sql: str, *rest: Any) -> Any:
+            self.sent.add(sql)
+            return call(sql, *rest)
+
+        return recorded
+
+
+def batches() -> list[list[Item]]:
+    """Return histories in which everything happens: joins, splits, erasures, late toggles."""
+    rng = random.Random(7)
+    histories = [cut(rng, random_history(rng, 30)) for _ in range(25)]
+    return [
+        [Item(read(one), asked=True) for one in batch] for history in histories for batch in history
+    ]
+
+
+def test_what_the_store_sends_to_a_file_names_the_workspace(
+    sqlite_template: SqliteTemplate,
+) -> None:
+    connection = sqlite3.connect(file_of(sqlite_template.copy()), isolation_level=None)
+    recorder = Recorder(connection)
+    for batch in batches():
+        work: Coroutine[Any, Any, Any] = save(SqliteTransaction(recorder), DEFAULT, batch)
+        drive(work)
+    connection.close()
+    assert len(recorder.sent) > 60
+    open_ = {access for sql in recorder.sent for access in unbound_accesses(sql, "sqlite")}
+    assert open_ == set()
+
+
+def test_what_the_store_sends_to_a_server_names_the_workspace(
+    postgres_template: PostgresTemplate,
+) -> None:
+    url = postgres_template.copy()
+
+    async def save_all() -> set[str]:
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+        recorder = Recorder(connection)
+        for batch in batches():
+            try:
+                async with connection.transaction():
+                    await save(PostgresTransaction(recorder, frozenset()), DEFAULT, batch)
+            except Alone:
+                async with connection.transaction():
+                    await save(PostgresTransaction(recorder, frozenset({1})), DEFAULT, batch)
+        await connection.close()
+        return recorder.sent
+
+    sent = asyncio.run(save_all())
+    assert len(sent) > 60
+    open_ = {access for sql in sent for access in unbound_accesses(sql, "postgres")}
+    assert open_ == set()
+
+
+def test_a_predicate_by_join_is_none() -> None:
+    sql = (
+        "SELECT 1 FROM customers c JOIN memberships m ON m.workspace_id = c.workspace_id"
+        " WHERE c.workspace_id = ?1"
+    )
+    assert list(unbound_accesses(sql, "sqlite")) == ["memberships AS m"]
+
+
+def test_an_insert_without_the_workspace_is_found() -> None:
+    sql = "INSERT INTO events (id, body) VALUES (?1, ?2)"
+    assert len(list(unbound_accesses(sql, "sqlite"))) == 1
