@@ -23,8 +23,8 @@ PRODUCT = ("api/", "ingest/", "models/")
 REVISIONS = "models/migrations/versions/"
 DIALECT_HOMES = ("models/dialect", "models/database", "models/migrations/")
 DRIVERS = {"aiosqlite", "asyncpg", "psycopg", "sqlite3"}
-# A library calls these by their names, so they cannot have better ones.
-FOREIGN = {"handle_exit", "process_bind_param", "process_result_value"}
+# Libraries and Relay call these by their names, so they cannot have better ones.
+FOREIGN = {"handle_exit", "process_bind_param", "process_result_value", "PageInfo", "_page_info"}
 
 # The hosts are put together here, or this file would hold what it looks for.
 _HOSTS = (
@@ -42,6 +42,7 @@ _ARGUED = re.compile(
     r"# *(?:noqa: *[A-Z]+\d+(?:, *[A-Z]+\d+)*|type: *ignore\[[\w, -]+\])\W+\S+ \S+"
 )
 _DATABASE = re.compile("sqlite|postgres", re.IGNORECASE)
+_IDENTITY = re.compile(r"\bdialect\.name$|\bdrivername$|\bget_backend_name$")
 _TESTING = {"testing", "is_test", "is_testing", "pytest", "hypothesis"}
 
 
@@ -137,8 +138,8 @@ def databases_differ_in_one_place(source: Source) -> Iterator[str]:
         for module in _imported(node):
             if module.split(".")[0] in DRIVERS or module.startswith("sqlalchemy.dialects"):
                 yield f"{node.lineno}: imports {module}: let models.dialect or models.database do it"
-        if isinstance(node, ast.Attribute) and node.attr in {"dialect", "drivername"}:
-            yield f"{node.lineno}: asks for `.{node.attr}`: put the difference into models.dialect"
+        if isinstance(node, ast.Attribute) and _IDENTITY.search(ast.unparse(node)):
+            yield f"{node.lineno}: asks which one it is: put the difference into models.dialect"
         if asked := next(_asked_of_the_database(node), None):
             yield f"{node.lineno}: branches on {asked!r}: put the difference into models.dialect"
 
