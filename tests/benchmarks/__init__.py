@@ -1,0 +1,1 @@
+"""What Calyx carries, measured beside services written for the comparison; nothing is judged."""

@@ -1,0 +1,120 @@
+"""The command `python -m tests.benchmarks`: measure, print a table, and record it if asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from tests.benchmarks import reads, report, writes
+from tests.benchmarks.comparison import Broken, Comparison, Say, Sizes
+from tests.benchmarks.servers import NotServing
+
+Number = TypeVar("Number", int, float)
+
+QUICK = Sizes(rounds=1, seconds=1.0, warm_up_seconds=0.3, senders=1_000, customers=600, accounts=60)
+
+_ABOUT = """\
+Measure Calyx beside services that do the same in the usual way, and print one table.
+
+  ingest  Events a second that are durable before they are answered: `calyx serve` on SQLite
+          (synchronous=FULL, keys checked) beside FastAPI with one SQLModel session an event.
+  read    GraphQL requests a second for a list page and a customer page: `calyx serve` beside
+          Strawberry with dataloaders and SQLModel on the same file, with the same answers.
+
+Everything runs on this machine, in temporary folders, and is stopped in the end. The server has one
+core and the load another. Ours and the peer's rounds alternate, so that a machine that slows
+down slows both: trust the ratio more than the rates. Nothing is judged.
+"""
+_EXAMPLES = """\
+examples:
+  python -m tests.benchmarks                        both, in about five minutes
+  python -m tests.benchmarks ingest --seconds 20    only writing, in longer rounds
+  python -m tests.benchmarks --quick                does it run at all? under a minute
+  python -m tests.benchmarks --record               add the table to docs/benchmarks.md
+
+Leave the machine alone while it runs. docs/benchmarks.md says what each figure means.
+"""
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    asked = _parser().parse_args()
+    if sys.platform != "linux":
+        sys.exit(
+            "The benchmark needs Linux: it reads CPU times in /proc and gives each side a core."
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="calyx-bench-", dir=asked.folder) as folder:
+            results = measure(asked.what, _sizes(asked), Path(folder), _say)
+    except (Broken, NotServing) as error:
+        sys.exit(f"Nothing was measured. {error}")
+    print(report.render(results))
+    if asked.record:
+        report.record(results, datetime.now(UTC).date())
+        _say(f"added to {report.RECORD}")
+
+
+def measure(what: str, sizes: Sizes, folder: Path, say: Say) -> report.Results:
+    """Return what was measured of `ingest`, `read` or `all`."""
+    comparisons: list[Comparison] = []
+    rows_read: dict[str, int] = {}
+    if what in {"ingest", "all"}:
+        comparisons += writes.compare(sizes, folder, say)
+    if what in {"read", "all"}:
+        found, rows_read = reads.compare(sizes, folder, say)
+        comparisons += found
+    return report.Results(sizes, comparisons, rows_read, report.sync_ms(folder))
+
+
+def _sizes(asked: argparse.Namespace) -> Sizes:
+    sizes = QUICK if asked.quick else Sizes()
+    given = {"rounds": asked.rounds, "seconds": asked.seconds}
+    return replace(sizes, **{name: value for name, value in given.items() if value is not None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("what", nargs="?", choices=["ingest", "read", "all"], default="all", help="default: all")
+    add(
+        "--seconds",
+        type=_positive(float),
+        metavar="N",
+        help="length of one measurement; default: 5",
+    )
+    add("--rounds", type=_positive(int), metavar="N", help="measurements of each; default: 3")
+    add("--folder", type=Path, help="where the databases are made; default: the system's temporary")
+    add("--quick", action="store_true", help="one short round on little; its figures mean nothing")
+    add("--record", action="store_true", help="append the table to docs/benchmarks.md")
+    return parser
+
+
+def _positive(kind: type[Number]) -> Callable[[str], Number]:
+    def read(text: str) -> Number:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        return value
+
+    # argparse says `invalid int value` with this name.
+    read.__name__ = kind.__name__
+    return read
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

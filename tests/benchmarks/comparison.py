@@ -1,0 +1,108 @@
+"""Put servers under load in turn, and compare what they did."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+import msgspec
+
+from tests.benchmarks.load import Measured, Messages, Plan, Requests
+from tests.benchmarks.servers import Server, cores, environment
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured, and on how much."""
+
+    rounds: int = 3
+    seconds: float = 5.0
+    warm_up_seconds: float = 1.0
+    batch: int = 100
+    senders: int = 10_000
+    """Customers that messages are about while writing is measured."""
+    customers: int = 20_000
+    """Customers in the database while reading is measured."""
+    accounts: int = 2_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent to every server alike."""
+
+    title: str
+    unit: str
+    path: str
+    authorization: str
+    connections: int
+    what: Messages | Requests
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What Calyx and a peer did under one load, round by round."""
+
+    load: Load
+    peer: str
+    rounds: list[tuple[Measured, Measured]] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Return how many times the peer's rate ours is: the median of rounds, each a pair in a row."""
+        return median(ours.per_second / theirs.per_second for ours, theirs in self.rounds)
+
+    def each(self) -> list[tuple[str, Measured]]:
+        """Return who did what, in the median of the rounds."""
+        ours, theirs = zip(*self.rounds, strict=True)
+        return [("Calyx", _median(ours)), (self.peer, _median(theirs))]
+
+
+class Broken(Exception):
+    """A measurement that could not be made, or that measured something else; the message says why."""
+
+
+def put_under_load(server: Server, load: Load, sizes: Sizes, say: Say) -> Measured:
+    """Return what a server did under a load."""
+    _, core = cores()
+    plan = Plan(
+        port=server.port,
+        path=load.path,
+        headers={"Content-Type": "application/json", "Authorization": load.authorization},
+        connections=load.connections,
+        seconds=sizes.seconds,
+        warm_up_seconds=sizes.warm_up_seconds,
+        server_pid=server.pid,
+        what=load.what,
+        core=core,
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.load"],
+        input=msgspec.json.encode(plan),
+        capture_output=True,
+        env=environment({}),
+        check=False,
+    )
+    words = ended.stderr.decode(errors="replace").strip()
+    if ended.returncode:
+        raise Broken(f"{load.title}, {server.name}: {words}")
+    measured = msgspec.json.decode(ended.stdout, type=Measured)
+    say(f"{load.title}, {server.name}: {measured.per_second:,.0f} {load.unit}/s. {words}".rstrip())
+    return measured
+
+
+def _median(rounds: tuple[Measured, ...]) -> Measured:
+    return Measured(
+        per_second=median(one.per_second for one in rounds),
+        p50_ms=median(one.p50_ms for one in rounds),
+        p99_ms=median(one.p99_ms for one in rounds),
+        cpu_micros=median(one.cpu_micros for one in rounds),
+        # These two are no figures to be smoothed: one bad round is one too many.
+        failures=sum(one.failures for one in rounds),
+        load_busy=max(one.load_busy for one in rounds),
+        answered_in_all=sum(one.answered_in_all for one in rounds),
+    )

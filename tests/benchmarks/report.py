@@ -1,0 +1,144 @@
+"""Say what was measured, on what machine and at which commit: on the terminal as in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.comparison import Comparison, Sizes
+from tests.benchmarks.servers import ROOT
+
+RECORD = ROOT / "docs" / "benchmarks.md"
+
+_HEADS = ("load", "server", "a second", "p50 ms", "p99 ms", "CPU µs each", "ratio")
+# Where the load had a core all to itself and used it up, the server was not what was measured.
+_BUSY_MAX = 0.9
+_SYNCS, _SYNC_BYTES = 50, 4_096
+_WORD_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that one run measured."""
+
+    sizes: Sizes
+    comparisons: list[Comparison]
+    rows_read: dict[str, int]
+    sync_ms: float
+
+
+def render(results: Results) -> str:
+    """Return a run as Markdown that is as well read as plain text."""
+    lines = [_table(results.comparisons), "", *_notes(results)]
+    return "\n".join(lines)
+
+
+def record(results: Results, today: date, path: Path = RECORD) -> None:
+    """Append a run to the record, under its day and commit."""
+    before = path.read_text().rstrip("\n")
+    path.write_text(f"{before}\n\n## {today.isoformat()}, {_commit()}\n\n{render(results)}\n")
+
+
+def sync_ms(folder: Path) -> float:
+    """Return how long the disk under a folder takes to make a small write durable: the median."""
+    times = []
+    with (folder / "sync").open("wb") as file:
+        for _ in range(_SYNCS):
+            begun = time.perf_counter()
+            file.write(bytes(_SYNC_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            times.append(1_000 * (time.perf_counter() - begun))
+    return median(times)
+
+
+def _table(comparisons: list[Comparison]) -> str:
+    rows = [list(_HEADS)]
+    for comparison in comparisons:
+        title, ratio = comparison.load.title, f"{comparison.ratio:.1f}"
+        for server, one in comparison.each():
+            rate = f"{one.per_second:,.0f} {comparison.load.unit}"
+            times = f"{one.p50_ms:,.1f}", f"{one.p99_ms:,.1f}", f"{one.cpu_micros:,.0f}"
+            rows.append([title, server, rate, *times, ratio])
+            # Said once for each pair: a table is read down its columns.
+            title = ratio = ""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
+    lines = [_line(row, widths) for row in rows]
+    rule = ["-" * width for width in widths[:_WORD_COLUMNS]]
+    rule += ["-" * (width - 1) + ":" for width in widths[_WORD_COLUMNS:]]
+    return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    padded = [
+        cell.ljust(width) if column < _WORD_COLUMNS else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |"
+
+
+def _notes(results: Results) -> list[str]:
+    sizes = results.sizes
+    python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    times = f"{sizes.seconds:g} s after {sizes.warm_up_seconds:g} s"
+    notes = [
+        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {python}.",
+        f"A write of {_SYNC_BYTES // 1024} KB is durable after {results.sync_ms:.2f} ms.",
+        f"Calyx: {_commit()}.",
+        f"Medians of {sizes.rounds} rounds of {times}, ours and the peer's in turn.",
+    ]
+    written = [one for one in results.comparisons if one.load.unit == "events"]
+    if written:
+        stored = sum(_answered(one) for one in written)
+        notes.append(
+            f"Written: {sizes.senders:,} customers by Zipf's law; {stored:,} events were answered"
+            " with 200, and all of them were stored."
+        )
+    if results.rows_read:
+        counts = ", ".join(f"{count:,} {table}" for table, count in results.rows_read.items())
+        notes.append(f"Read: {counts}.")
+    return [f"- {note}" for note in notes + _warnings(results.comparisons)]
+
+
+def _answered(comparison: Comparison) -> int:
+    return sum(one.answered_in_all for _, one in comparison.each())
+
+
+def _warnings(comparisons: list[Comparison]) -> list[str]:
+    found = []
+    for comparison in comparisons:
+        for server, one in comparison.each():
+            where = f"{comparison.load.title}, {server}"
+            if one.failures:
+                found.append(f"{where}: {one.failures:,} requests failed and are not counted.")
+            if one.load_busy > _BUSY_MAX:
+                found.append(f"{where}: the load itself was at its limit; the rate is a floor.")
+    return found
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _commit() -> str:
+    commit = _git("rev-parse", "--short", "HEAD")
+    if not commit:
+        return "no commit known"
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return f"commit {commit}{' with changes' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    asked = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip()
