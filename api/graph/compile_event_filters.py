@@ -73,7 +73,7 @@ def _event_moment(draft: Draft, alias: str, name: str, leaf: Leaf) -> Sql:
     if name == "within":
         return within(draft, f"{alias}.at", leaf)
     operator = ">=" if name == "since" else "<"
-    return f"{alias}.at {operator} {draft.bind(value_of(leaf))}"
+    return f"{alias}.at {operator} {draft.bind_number(value_of(leaf))}"
 
 
 def _event_type(draft: Draft, alias: str, leaf: Leaf) -> Sql:
@@ -81,7 +81,7 @@ def _event_type(draft: Draft, alias: str, leaf: Leaf) -> Sql:
         kinds: list[EventType] = leaf.read(asked.variables)
         return msgspec.json.encode([values.EventType[kind.name].value for kind in kinds]).decode()
 
-    return f"{alias}.type IN {draft.dialect.listed(draft.bind(numbers))}"
+    return f"{alias}.type IN {draft.dialect.listed_numbers(draft.bind(numbers))}"
 
 
 def _event_ids(kind: Kind | None) -> Condition:
@@ -108,7 +108,7 @@ def _event_ids(kind: Kind | None) -> Condition:
 
 
 def _event_id_equals(draft: Draft, alias: str, kind: Kind | None, leaf: Leaf) -> Sql:
-    t, bound = draft.alias("t"), draft.bind(key_of(leaf, kind))
+    t, bound = draft.alias("t"), draft.bind_key(key_of(leaf, kind))
     table, columns = ("accounts", ["account_id"]) if kind is None else ("identities", ["whom"])
     if kind is Kind.DEVICE:
         columns = ["device", "whom"]
@@ -146,7 +146,7 @@ def _event_message_id(draft: Draft, alias: str, given: Value) -> Sql:
         fits = text("message_id", nullable=False)(draft, alias, Group({name: leaf}))
         if name == "eq":
             # The key begins with a hash of the messageId, and its index finds it.
-            low, high = (draft.bind(_message_bound(leaf, end)) for end in (b"\x00", b"\xff"))
+            low, high = (draft.bind_key(_message_bound(leaf, end)) for end in (b"\x00", b"\xff"))
             fits = every([f"{alias}.key >= {low}", f"{alias}.key <= {high}", fits])
         conditions.append(fits)
     return every(conditions)

@@ -67,7 +67,7 @@ def search_condition(
     w = draft.alias("w")
     word = f"{w}.value"
     bound = draft.bind(lambda asked: _words(words.read(asked.variables)))
-    begun = [f"coalesce({begins(draft, sql, word)}, 0)" for sql in folded]
+    begun = [f"({sql} IS NOT NULL AND {begins(draft, sql, word)})" for sql in folded]
     if ids is not None:
         begun.append(ids(word))
     source = draft.dialect.unfolded(bound, w)
@@ -75,7 +75,7 @@ def search_condition(
 
 
 def begins(draft: Draft, folded: Sql, word: Sql) -> Sql:
-    """Return whether a word begins a folded text or a run in it; null where there is no text."""
+    """Return whether a word begins a folded text that is there, or a run in it."""
     return f"({draft.dialect.starts(folded, word)} OR {draft.dialect.begins_word(folded, word)})"
 
 
@@ -114,7 +114,7 @@ def _user_ids(draft: Draft, alias: str, given: Value) -> Sql:
         operand = Operand(f"{i}.identifier", f"{i}.folded", nullable=False)
         fits = text_condition(draft, operand, Group({asked: leaf}))
         if asked == "eq":
-            there.append(f"{i}.key = {draft.bind(key_of(leaf, Kind.USER))}")
+            there.append(f"{i}.key = {draft.bind_key(key_of(leaf, Kind.USER))}")
         found = draft.exists({i: "identities"}, [*there, fits])
         conditions.append(found if asked == name else f"NOT {found}")
     return every(conditions)

@@ -157,11 +157,11 @@ class Order:
                     values.append(f"'\"' || {dialect.hex(sql)} || '\"'")
                 case _:
                     values.append(dialect.quoted(sql))
-        return dialect.hex(" || ',' || ".join(f"({value})" for value in values) + " || ']'")
+        return dialect.hex_of_text(" || ',' || ".join(f"({value})" for value in values) + " || ']'")
 
     def beyond(self, draft: Draft, cursor: Leaf, *, before: bool, inclusive: bool = False) -> Sql:
         """Return that a row comes after a cursor, or before it; `inclusive` of its own place."""
-        places = [draft.bind(self._part_of(cursor, at)) for at in range(len(self.terms))]
+        places = [self._place(draft, cursor, at) for at in range(len(self.terms))]
         if self._is_even():
             down = self.terms[0].descending != before
             operator = ("<" if down else ">") + ("=" if inclusive else "")
@@ -179,6 +179,16 @@ class Order:
             operator = "<=" if first.descending != before else ">="
             condition = f"{first.sql} {operator} {places[0]} AND ({condition})"
         return condition
+
+    def _place(self, draft: Draft, cursor: Leaf, at: int) -> Sql:
+        binder = self._part_of(cursor, at)
+        match self.terms[at].part.kind:
+            case Kind.NUMBER:
+                return draft.bind_number(binder)
+            case Kind.KEY:
+                return draft.bind_key(binder)
+            case _:
+                return draft.bind(binder)
 
     def _is_even(self) -> bool:
         return not any(term.part.nullable for term in self.terms) and (
@@ -203,6 +213,8 @@ def _further(term: Term, value: Sql, *, before: bool) -> Sql:
     compared = f"{term.sql} {operator} {value}"
     if not term.part.nullable:
         return compared
+    # Said this way round, because a composite of PostgreSQL is NOT NULL only if each part is.
+    there, given = f"NOT ({term.sql} IS NULL)", f"NOT ({value} IS NULL)"
     if before:
-        return f"{compared} OR ({value} IS NULL AND {term.sql} IS NOT NULL)"
-    return f"{value} IS NOT NULL AND ({term.sql} IS NULL OR {compared})"
+        return f"{compared} OR ({value} IS NULL AND {there})"
+    return f"{given} AND ({term.sql} IS NULL OR {compared})"

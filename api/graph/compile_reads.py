@@ -23,16 +23,16 @@ def customer(c: Compile, _: Row, field: Field) -> Sql:
     """Read one customer by one of its ids."""
     name, leaf = one_of(field, ("id", "userId", "anonymousId"))
     if name == "id":
-        return customer_by_key(c, field, c.draft.bind(key_in_id(leaf, ids.CUSTOMER)))
+        return customer_by_key(c, field, c.draft.bind_key(key_in_id(leaf, ids.CUSTOMER)))
     kind = Kind.USER if name == "userId" else Kind.DEVICE
-    return customer_by_key(c, field, c.draft.bind(event_filters.key_of(leaf, kind)))
+    return customer_by_key(c, field, c.draft.bind_key(event_filters.key_of(leaf, kind)))
 
 
 def account(c: Compile, _: Row, field: Field) -> Sql:
     """Read one account by one of its ids."""
     name, leaf = one_of(field, ("id", "groupId"))
     binder = key_in_id(leaf, ids.ACCOUNT) if name == "id" else event_filters.key_of(leaf, None)
-    return account_by_key(c, field, c.draft.bind(binder))
+    return account_by_key(c, field, c.draft.bind_key(binder))
 
 
 def customer_by_key(c: Compile, field: Field, key: Sql) -> Sql:
@@ -65,7 +65,7 @@ def event_by_owner(c: Compile, owner: Row, field: Field, stamp: list[Sql]) -> Sq
     else:
         of = event_filters.of_account(t, number)
     at, message_id, digest = stamp
-    where = [of, f"{t}.at = {at}", f"{t}.message_id = {message_id}"]
+    where = [of, f"{t}.at = {c.dialect.number(at)}", f"{t}.message_id = {message_id}"]
     # The second half of its key is the beginning of its digest.
     where.append(f"{c.dialect.hex(f'substr({t}.key, 9, 8)')} = {digest}")
     return c.one(field, "Event", Row(t, t), {t: "events"}, where)

@@ -33,8 +33,8 @@ def node(c: Compile, _: Row, field: Field) -> Sql:
         return _named(leaf.read(asked.variables))
 
     prefix = c.draft.bind(lambda asked: named(asked).prefix)
-    key = c.draft.bind(lambda asked: named(asked).key)
-    entity = c.draft.bind(lambda asked: int(named(asked).entity))
+    key = c.draft.bind_key(lambda asked: named(asked).key)
+    entity = c.draft.bind_number(lambda asked: int(named(asked).entity))
     name = c.draft.bind(lambda asked: named(asked).name)
     return _by_kind(c, field, prefix, key, (entity, name))
 
@@ -57,10 +57,10 @@ def nodes(c: Compile, _: Row, field: Field) -> Sql:
     n, dialect = c.draft.alias("n"), c.dialect
     listed = c.draft.bind(kinds)
     # All keys are bound as one blob, so that one statement serves any number of ids.
-    keys = c.draft.bind(lambda asked: b"".join(each.key for each in named(asked)))
+    keys = c.draft.bind_key(lambda asked: b"".join(each.key for each in named(asked)))
     key = dialect.slice(keys, f"{n}.key", ids.KEY_BYTES)
     prefix, entity, name = (dialect.element(f"{n}.value", str(at)) for at in range(3))
-    each = _by_kind(c, field, prefix, key, (entity, name))
+    each = _by_kind(c, field, prefix, key, (dialect.number(entity), name))
     return f"'[' || (SELECT {dialect.joined(each)} FROM {dialect.unfolded(listed, n)}) || ']'"
 
 
@@ -97,7 +97,7 @@ def viewer(c: Compile, row: Row, field: Field) -> Sql:
 
 def viewer_key(c: Compile, _: Row, field: Field) -> Sql:
     """Read the key that asks."""
-    return _api_key(c, field, c.draft.bind(lambda asked: asked.api_key))
+    return _api_key(c, field, c.draft.bind_key(lambda asked: asked.api_key))
 
 
 def viewer_scopes(c: Compile, _: Row, __: Field) -> Sql:
@@ -109,7 +109,9 @@ def viewer_scopes(c: Compile, _: Row, __: Field) -> Sql:
 
 def viewer_workspace(c: Compile, _: Row, field: Field) -> Sql:
     """Read the workspace of the key that asks."""
-    return _workspace(c, field, c.draft.bind(lambda asked: ids.workspace_key(asked.workspace.name)))
+    return _workspace(
+        c, field, c.draft.bind_key(lambda asked: ids.workspace_key(asked.workspace.name))
+    )
 
 
 def viewer_limits(c: Compile, row: Row, field: Field) -> Sql:
@@ -144,14 +146,14 @@ def api_key_scopes(c: Compile, row: Row, _: Field) -> Sql:
 
 def _workspace(c: Compile, field: Field, key: Sql) -> Sql:
     t = c.draft.alias("t")
-    own = c.draft.bind(lambda asked: ids.workspace_key(asked.workspace.name))
+    own = c.draft.bind_key(lambda asked: ids.workspace_key(asked.workspace.name))
     return c.one(field, "Workspace", Row(t, t), {t: "workspaces"}, [f"{key} = {own}"])
 
 
 def _api_key(c: Compile, field: Field, key: Sql) -> Sql:
     t = c.draft.alias("t")
-    own = c.draft.bind(lambda asked: asked.api_key)
-    admin = c.draft.bind(lambda asked: int("admin" in asked.scopes))
+    own = c.draft.bind_key(lambda asked: asked.api_key)
+    admin = c.draft.bind_number(lambda asked: int("admin" in asked.scopes))
     # To others than operators, no key but their own exists.
     seen = f"({t}.key = {own} OR {admin} = 1)"
     return c.one(field, "ApiKey", Row(t, t), {t: "api_keys"}, [f"{t}.key = {key}", seen])
@@ -164,26 +166,26 @@ def payload(c: Compile, row: Row, field: Field) -> Sql:
 
 def stated_customer(c: Compile, _: Row, field: Field) -> Sql:
     """Read the customer that was stated something of."""
-    return reads.customer_by_key(c, field, c.draft.bind(lambda asked: _stated(asked).customer))
+    return reads.customer_by_key(c, field, c.draft.bind_key(lambda asked: _stated(asked).customer))
 
 
 def stated_account(c: Compile, _: Row, field: Field) -> Sql:
     """Read the account that was stated something of."""
-    return reads.account_by_key(c, field, c.draft.bind(lambda asked: _stated(asked).account))
+    return reads.account_by_key(c, field, c.draft.bind_key(lambda asked: _stated(asked).account))
 
 
 def stated_event(c: Compile, _: Row, field: Field) -> Sql:
     """Read the event that a statement became."""
     return reads.event_by_key(
-        c, field, c.draft.bind(lambda asked: _stated(asked).receipt.event_key)
+        c, field, c.draft.bind_key(lambda asked: _stated(asked).receipt.event_key)
     )
 
 
 def stated_membership(c: Compile, _: Row, field: Field) -> Sql:
     """Read the membership that was stated something of, if it is live."""
     i, m, a = (c.draft.alias(letter) for letter in "ima")
-    customer = c.draft.bind(lambda asked: _stated(asked).customer)
-    account = c.draft.bind(lambda asked: _stated(asked).account)
+    customer = c.draft.bind_key(lambda asked: _stated(asked).customer)
+    account = c.draft.bind_key(lambda asked: _stated(asked).account)
     where = [f"{i}.key = {customer}", f"{a}.key = {account}"]
     where += [f"{m}.customer_id = {i}.customer_id", f"{m}.account_id = {a}.id", live_in(m, a)]
     tables = {i: "identities", m: "memberships", a: "accounts"}
@@ -202,7 +204,7 @@ def receipt(of: Callable[[Stated], Any]) -> Render:
 
 def receipt_received_at(c: Compile, _: Row, __: Field) -> Sql:
     """Read when the message arrived."""
-    at = c.draft.bind(lambda asked: _stated(asked).receipt.received_at)
+    at = c.draft.bind_number(lambda asked: _stated(asked).receipt.received_at)
     return c.dialect.moment(at, nullable=False)
 
 

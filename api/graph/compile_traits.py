@@ -63,7 +63,9 @@ def trait_entries(c: Compile, row: Row, field: Field) -> Sql:
     where = [f"{found.register}.key = {found.member}.key"]
     if isinstance(keys, Leaf):
         where.append(f"{found.member}.key IN {c.dialect.listed(c.draft.bind(list_of(keys)))}")
-    return c.plain_list(field, found, _trait_rows(c, found, where), f"{found.member}.key")
+    return c.plain_list(
+        field, found, _trait_rows(c, found, where), c.dialect.by_bytes(f"{found.member}.key")
+    )
 
 
 def _trait_row(c: Compile, owner: Row, alias: str) -> TraitRow:
@@ -91,8 +93,8 @@ def _stamp(c: Compile, row: Row) -> Sql:
     """Return the stamp of the newest write: a list of its time, messageId and digest."""
     trait = _as_trait(row)
     dialect, value = c.dialect, c.dialect.member_value(trait.register)
-    plain = f"{dialect.member_kind(trait.register)} = 'integer'"
-    place = f"CASE WHEN {plain} THEN {value} ELSE {dialect.element(value, '0')} END"
+    listed = dialect.member_is_list(trait.register)
+    place = f"CASE WHEN {listed} THEN {dialect.element(value, '0')} ELSE {value} END"
     stamps = dialect.part(trait.of().column("registers"), "s")
     return row.note("stamp", dialect.element(stamps, place))
 
@@ -110,7 +112,8 @@ def trait_value(c: Compile, row: Row, _: Field) -> Sql:
 
 def trait_set_at(c: Compile, row: Row, _: Field) -> Sql:
     """Read when a trait was said."""
-    return c.dialect.moment(c.dialect.element(_stamp(c, row), "0"), nullable=False)
+    at = c.dialect.number(c.dialect.element(_stamp(c, row), "0"))
+    return c.dialect.moment(at, nullable=False)
 
 
 def trait_message_id(c: Compile, row: Row, _: Field) -> Sql:
@@ -128,8 +131,8 @@ def trait_set_by(c: Compile, row: Row, field: Field) -> Sql:
 def trait_origin(c: Compile, row: Row, _: Field) -> Sql:
     """Read whether an audience builder computed a trait."""
     register = _as_trait(row).register
-    value, kind = c.dialect.member_value(register), c.dialect.member_kind(register)
-    marked = f"CASE {kind} WHEN 'array' THEN {c.dialect.element(value, '2')} END"
+    mark = c.dialect.element(c.dialect.member_value(register), "2")
+    marked = f"CASE WHEN {c.dialect.member_is_list(register)} THEN {mark} END"
     return f"CASE WHEN {row.note('marked', marked)} IS NULL THEN '\"TRAIT\"' ELSE '\"ENGAGE\"' END"
 
 
@@ -235,7 +238,7 @@ def audiences(c: Compile, _: Row, field: Field) -> Sql:
 def audience_id(c: Compile, row: Row, _: Field) -> Sql:
     """Read an audience's global id."""
     letter = f"CASE {row.column('entity')} WHEN 0 THEN 'c' ELSE 'a' END"
-    named = c.dialect.hex(f"{letter} || {row.column('key')}")
+    named = c.dialect.hex_of_text(f"{letter} || {row.column('key')}")
     return f"'\"aud_' || {named} || '\"'"
 
 

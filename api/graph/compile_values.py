@@ -80,14 +80,16 @@ def time_condition(draft: Draft, sql: Sql, given: Value, *, nullable: bool = Tru
             conditions.append(_there(operand, within(draft, sql, leaf)))
         else:
             operator = "=" if name == "eq" else _COMPARISONS[name]
-            conditions.append(_there(operand, f"{sql} {operator} {draft.bind(value_of(leaf))}"))
+            conditions.append(
+                _there(operand, f"{sql} {operator} {draft.bind_number(value_of(leaf))}")
+            )
     return every(conditions)
 
 
 def within(draft: Draft, sql: Sql, leaf: Leaf) -> Sql:
     """Return that a time lies in the last so much time, up to now."""
-    since = draft.bind(lambda asked: asked.now - leaf.read(asked.variables))
-    now = draft.bind(lambda asked: asked.now)
+    since = draft.bind_number(lambda asked: asked.now - leaf.read(asked.variables))
+    now = draft.bind_number(lambda asked: asked.now)
     return f"{sql} >= {since} AND {sql} <= {now}"
 
 
@@ -97,11 +99,11 @@ def number_condition(draft: Draft, sql: Sql, given: Value) -> Sql:
     for name, leaf in operators(given, "IntFilter"):
         if name in {"in", "notIn"}:
             word = "IN" if name == "in" else "NOT IN"
-            listed = draft.dialect.listed(draft.bind(list_of(leaf)))
+            listed = draft.dialect.listed_numbers(draft.bind(list_of(leaf)))
             conditions.append(f"{sql} {word} {listed}")
         else:
             operator = {"eq": "=", "ne": "<>"}.get(name) or _COMPARISONS[name]
-            conditions.append(f"{sql} {operator} {draft.bind(value_of(leaf))}")
+            conditions.append(f"{sql} {operator} {draft.bind_number(value_of(leaf))}")
     return every(conditions)
 
 

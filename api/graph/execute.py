@@ -36,7 +36,7 @@ from api.limits import GraphLimits
 from ingest.accept import Busy
 from models import values
 from models.database import TimedOut, Unavailable
-from models.dialect_read import Reading, SqliteReading
+from models.dialect_choice import reading
 from models.values import Identifier, Kind, Micros, Outcome, Receipt, Workspace
 
 log = structlog.get_logger()
@@ -44,6 +44,11 @@ log = structlog.get_logger()
 
 class Reads(Protocol):
     """What answering needs of the database."""
+
+    @property
+    def url(self) -> str:
+        """Return what was opened."""
+        ...
 
     async def read(self, sql: str, args: Any = (), timeout_s: float = ...) -> list[tuple[Any, ...]]:
         """Return the rows of one statement."""
@@ -69,7 +74,6 @@ class Graph:
         *,
         message_bytes_max: int,
         new_id: Callable[[], str],
-        dialect: Reading | None = None,
     ) -> None:
         self.database = database
         self.ingest = ingest
@@ -77,7 +81,7 @@ class Graph:
         self.message_bytes_max = message_bytes_max
         self.new_id = new_id
         built = schema()
-        self.documents = Documents(built, renders(built), dialect or SqliteReading(), limits)
+        self.documents = Documents(built, renders(built), reading(database.url), limits)
 
     async def answer(self, request: GraphRequest) -> Answer:
         """Return the answer to a request; whatever goes wrong, there is one."""
@@ -100,7 +104,7 @@ class Graph:
         ready = document.ready(variables)
         cost.check_cost(ready.cost, self.limits)
         run = _Run(self, request, variables, ready)
-        if document.kind is OperationType.QUERY and _is_data(ready):
+        if document.kind is OperationType.QUERY and _is_compiled(ready):
             text = await run.read(self.documents.statement(ready))
             return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
         return await self._execute(document, asked, run, kind)
@@ -214,7 +218,10 @@ def told(error: Exception, request_id: str) -> Failure:
                 Code.UNAVAILABLE, str(error) or "busy: send it again", retryAfter=seconds
             )
         case Unavailable():
-            return Failure(Code.UNAVAILABLE, f"{error}", retryAfter=1)
+            # What the database says of itself is for whoever runs it.
+            log.warning("graphql_unavailable", request_id=request_id, why=str(error))
+            advice = "the database cannot serve at the moment: send it again"
+            return Failure(Code.UNAVAILABLE, advice, retryAfter=1)
         case _:
             log.error("graphql_failed", request_id=request_id, exc_info=error)
             advice = f"the fault is ours; it is in the log under request {request_id}"
@@ -234,7 +241,7 @@ def _check_allowed(document: Document, request: GraphRequest) -> None:
         raise Failure(Code.FORBIDDEN, f"this key has scope {has}, and a {kind} needs scope {scope}")
 
 
-def _is_data(ready: Ready) -> bool:
+def _is_compiled(ready: Ready) -> bool:
     return not any(
         field.name.startswith("__") and field.name != "__typename" for field in ready.plan.fields
     )

@@ -9,7 +9,7 @@ from typing import Any
 from graphql.execution.values import VariableValues
 
 from api.limits import GraphLimits
-from models.dialect_read import Reading
+from models.dialect_read import PlaceKind, Reading
 from models.values import Micros, Receipt, Workspace
 
 Sql = str
@@ -66,12 +66,19 @@ class Draft:
         self.typed = typed
         self._binders: list[Binder] = [lambda asked: asked.workspace.id]
         self._aliases = 0
-        self.workspace = dialect.place(1)
+        self.workspace = dialect.place(1, "number")
 
     def bind(self, binder: Binder) -> Sql:
-        """Return the place of a value that is made anew for each request."""
-        self._binders.append(binder)
-        return self.dialect.place(len(self._binders))
+        """Return the place of a text that is made anew for each request."""
+        return self._bind(binder, "text")
+
+    def bind_number(self, binder: Binder) -> Sql:
+        """Return the place of a whole number that is made anew for each request."""
+        return self._bind(binder, "number")
+
+    def bind_key(self, binder: Binder) -> Sql:
+        """Return the place of a key that is made anew for each request."""
+        return self._bind(binder, "key")
 
     def alias(self, letter: str) -> str:
         """Return a name that no other source of the statement has."""
@@ -107,6 +114,10 @@ class Draft:
         """Return an expression of the one such row; null when there is none."""
         tail = f" ORDER BY {order} LIMIT 1" if order else ""
         return f"(SELECT {what} {self.stored(tables, where)}{tail})"
+
+    def _bind(self, binder: Binder, kind: PlaceKind) -> Sql:
+        self._binders.append(binder)
+        return self.dialect.place(len(self._binders), kind)
 
 
 _TENANT = {"workspaces": "id"}

@@ -1,0 +1,1 @@
+"""GraphQL answers, compared with what plain Python makes of the same rows."""
