@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -63,10 +63,13 @@ def serve(
     asyncio.run(_prepare(settings, first_key=not demo))
     greeting = asyncio.run(cli_demo.load_demo(settings)) if demo else _plain_greeting
     server = Server(settings, create_app(settings), greeting)
-    server.run()
+    # What keeps it from starting it has logged by then, and it exits with a number of its own.
+    with suppress(SystemExit):
+        server.run()
     if not server.started:
         raise Misconfigured(
-            f"cannot listen on {settings.host} port {settings.port}: is it taken? Try --port"
+            f"did not start at {settings.host}, port {settings.port}, as said above;"
+            " if the port is taken, try --port"
         )
 
 

@@ -32,7 +32,7 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except (Misconfigured, Refused, Unavailable, Unsupported, TimedOut) as error:
+        except (Misconfigured, Refused, Unavailable, Unsupported, TimedOut, OSError) as error:
             message = str(error)
         except DBAPIError as error:
             message = f"the database cannot be used: {error.orig}"
@@ -46,7 +46,12 @@ class Commands(TyperGroup):
 def commands(help_text: str) -> typer.Typer:
     """Return an empty group of commands."""
     return typer.Typer(
-        cls=Commands, help=help_text, no_args_is_help=True, rich_markup_mode="markdown"
+        cls=Commands,
+        help=help_text,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        # Theirs shows local variables: keys, bodies, passwords.
+        pretty_exceptions_enable=False,
     )
 
 

@@ -42,13 +42,13 @@ WRONG_KEYS: dict[str, dict[str, str | bytes]] = {
 }
 
 
-@pytest.mark.parametrize("path", ["/segment", "/segment/", *SDK_DOORS])
-async def test_no_door_opens_without_a_key(calyx: Running, path: str) -> None:
-    answer = await calyx.client.post(path, json=TRACK)
-    assert answer.status_code == 401
-    assert answer.json()["code"] == "UNAUTHENTICATED"
-    assert "Authorization" in answer.json()["message"]
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+async def test_no_door_opens_without_a_key(calyx: Running) -> None:
+    for path in routes():
+        answer = await calyx.client.post(path, json=TRACK)
+        assert answer.status_code == 401, path
+        assert answer.json()["code"] == "UNAUTHENTICATED"
+        assert "Authorization" in answer.json()["message"]
+        assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS.keys())
@@ -111,10 +111,11 @@ async def test_schemes_are_read_without_case(calyx: Running) -> None:
     assert (await calyx.client.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("path", SDK_DOORS)
-async def test_each_sdk_door_takes_the_key_from_the_body(calyx: Running, path: str) -> None:
-    answer = await calyx.client.post(path, json=TRACK | {"writeKey": calyx.secrets[Scope.INGEST]})
-    assert (answer.status_code, answer.content) == (200, b'{"success": true}')
+async def test_each_sdk_door_takes_the_key_from_the_body(calyx: Running) -> None:
+    for path in SDK_DOORS:
+        body = TRACK | {"writeKey": calyx.secrets[Scope.INGEST]}
+        answer = await calyx.client.post(path, json=body)
+        assert (answer.status_code, answer.content) == (200, b'{"success": true}'), path
 
 
 async def test_a_write_key_is_found_beside_what_is_no_json(calyx: Running) -> None:

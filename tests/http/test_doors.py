@@ -11,8 +11,7 @@ from api.auth import Scope
 from api.doors import routes
 from tests.http.running import NOON, Running
 
-DOORS = sorted(routes())
-SDK_DOORS = [path for path in DOORS if path.startswith("/v1/")]
+SDK_DOORS = [path for path in sorted(routes()) if path.startswith("/v1/")]
 LONG = {"track": "t", "identify": "i", "group": "g", "alias": "a", "page": "p", "screen": "s"}
 TRACK = {"type": "track", "event": "Opened", "userId": "u1", "messageId": "m1"}
 
@@ -64,12 +63,12 @@ async def test_more_messages_than_one_body_may_hold_are_413(calyx: Running) -> N
     assert "5000" in answer.json()["message"].replace(",", "")
 
 
-@pytest.mark.parametrize("path", SDK_DOORS)
-async def test_sdk_doors_answer_exactly_success(calyx: Running, path: str) -> None:
-    answer = await calyx.post(path, json=TRACK)
-    assert answer.status_code == 200
-    assert answer.content == b'{"success": true}'
-    assert answer.headers["content-type"] == "application/json"
+async def test_sdk_doors_answer_exactly_success(calyx: Running) -> None:
+    for path in SDK_DOORS:
+        answer = await calyx.post(path, json=TRACK)
+        assert answer.status_code == 200, path
+        assert answer.content == b'{"success": true}'
+        assert answer.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -150,24 +149,24 @@ async def test_received_at_is_our_clock(calyx: Running) -> None:
     assert rows == [(NOON + 12_500_000,)]
 
 
-@pytest.mark.parametrize("path", SDK_DOORS)
-async def test_pages_of_any_origin_may_send_events(calyx: Running, path: str) -> None:
+async def test_pages_of_any_origin_may_send_events(calyx: Running) -> None:
     asked = {
         "Origin": "https://shop.example",
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,x-retry-count",
     }
-    preflight = await calyx.client.options(path, headers=asked)
-    assert preflight.status_code == 200
-    assert preflight.headers["access-control-allow-origin"] == "*"
-    allowed = preflight.headers["access-control-allow-headers"].lower().split(",")
-    assert {"authorization", "content-type", "x-retry-count"} <= {name.strip() for name in allowed}
     headers = {"Origin": "https://shop.example", "Content-Type": "text/plain;charset=UTF-8"}
     body = json.dumps(TRACK | {"writeKey": calyx.secrets[Scope.INGEST]})
-    answer = await calyx.client.post(path, content=body, headers=headers)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in answer.headers
+    for path in SDK_DOORS:
+        preflight = await calyx.client.options(path, headers=asked)
+        assert preflight.status_code == 200, path
+        assert preflight.headers["access-control-allow-origin"] == "*"
+        allowed = preflight.headers["access-control-allow-headers"].lower().replace(" ", "")
+        assert {"authorization", "content-type", "x-retry-count"} <= set(allowed.split(","))
+        answer = await calyx.client.post(path, content=body, headers=headers)
+        assert answer.status_code == 200, path
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
 
 
 async def test_pages_may_read_why_they_are_refused(calyx: Running) -> None:
