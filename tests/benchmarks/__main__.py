@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.benchmarks import reads, report, writes
-from tests.benchmarks.comparison import Broken, Comparison, Say, Sizes
+from tests.benchmarks import report
+from tests.benchmarks.comparison import Broken, Sizes
+from tests.benchmarks.run import QUICK, measure
 from tests.benchmarks.servers import NotServing
 
 Number = TypeVar("Number", int, float)
-
-QUICK = Sizes(rounds=1, seconds=1.0, warm_up_seconds=0.3, senders=1_000, customers=600, accounts=60)
 
 _ABOUT = """\
 Measure Calyx beside services that do the same in the usual way, and print one table.
@@ -58,18 +57,6 @@ def main() -> None:
     if asked.record:
         report.record(results, datetime.now(UTC).date())
         _say(f"added to {report.RECORD}")
-
-
-def measure(what: str, sizes: Sizes, folder: Path, say: Say) -> report.Results:
-    """Return what was measured of `ingest`, `read` or `all`."""
-    comparisons: list[Comparison] = []
-    rows_read: dict[str, int] = {}
-    if what in {"ingest", "all"}:
-        comparisons += writes.compare(sizes, folder, say)
-    if what in {"read", "all"}:
-        found, rows_read = reads.compare(sizes, folder, say)
-        comparisons += found
-    return report.Results(sizes, comparisons, rows_read, report.sync_ms(folder))
 
 
 def _sizes(asked: argparse.Namespace) -> Sizes:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -47,17 +46,20 @@ async def load(database: Path, sizes: Sizes, say: Say) -> None:
     opened = await open_database(url)
     ingest = Ingest(opened)
     ingest.start()
+    rng = random.Random(_SEED)
+    drafts = _drafts(rng, sizes)
     try:
         tenant, _ = await keys.ensure_workspace(opened, keys.DEFAULT_WORKSPACE, _RECEIVED_AT)
-        said = _messages(sizes)
-        taken, told = 0, 0
-        while body := list(islice(said, _BODY_MESSAGES)):
-            packed = b'{"batch":[' + b",".join(body) + b"]}"
-            await ingest.deliver(tenant.workspace, packed, door=Door.SDK, received_at=_RECEIVED_AT)
-            taken += len(body)
-            if taken - told >= 10 * _BODY_MESSAGES:
-                say(f"taking messages in, for reading: {taken:,}")
-                told = taken
+        told = 0
+        for first in range(0, len(drafts), _BODY_MESSAGES):
+            body = _body(rng, drafts[first : first + _BODY_MESSAGES], first)
+            await ingest.deliver(tenant.workspace, body, door=Door.SDK, received_at=_RECEIVED_AT)
+            done = 10 * (first + _BODY_MESSAGES) // len(drafts)
+            if done > told:
+                say(
+                    f"taking {len(drafts):,} messages in, to read from: {min(done, 10)} of 10 parts"
+                )
+                told = done
     finally:
         await ingest.close()
         await opened.close()
@@ -73,14 +75,20 @@ def rows(database: Path) -> dict[str, int]:
         }
 
 
-def _messages(sizes: Sizes) -> Iterator[bytes]:
-    """Yield every message, in an order that mixes all customers."""
-    rng = random.Random(_SEED)
+def _drafts(rng: random.Random, sizes: Sizes) -> list[Draft]:
+    """Return all that is said, in an order that mixes all customers."""
     drafts = [draft for customer in range(sizes.customers) for draft in _of(rng, customer, sizes)]
     rng.shuffle(drafts)
-    for number, draft in enumerate(drafts):
+    return drafts
+
+
+def _body(rng: random.Random, drafts: list[Draft], first: int) -> bytes:
+    said = []
+    for number, draft in enumerate(drafts, first):
         at = (_START + number * _STEP).isoformat(timespec="milliseconds")[:-6].encode() + b"Z"
-        yield messages.stamp(msgspec.json.encode(draft(rng)), b"population-%016x" % number, at)
+        message = msgspec.json.encode(draft(rng))
+        said.append(messages.stamp(message, b"ajs-next-%032x" % rng.getrandbits(128), at))
+    return b'{"batch":[' + b",".join(said) + b"]}"
 
 
 def _of(rng: random.Random, customer: int, sizes: Sizes) -> Iterator[Draft]:

@@ -6,13 +6,11 @@ import os
 import platform
 import sqlite3
 import subprocess
-import time
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from statistics import median
 
-from tests.benchmarks.comparison import Comparison, Sizes
+from tests.benchmarks.comparison import Comparison
+from tests.benchmarks.run import SYNC_BYTES, Results
 from tests.benchmarks.servers import ROOT
 
 RECORD = ROOT / "docs" / "benchmarks.md"
@@ -20,18 +18,7 @@ RECORD = ROOT / "docs" / "benchmarks.md"
 _HEADS = ("load", "server", "a second", "p50 ms", "p99 ms", "CPU µs each", "ratio")
 # Where the load had a core all to itself and used it up, the server was not what was measured.
 _BUSY_MAX = 0.9
-_SYNCS, _SYNC_BYTES = 50, 4_096
 _WORD_COLUMNS = 2
-
-
-@dataclass(frozen=True)
-class Results:
-    """All that one run measured."""
-
-    sizes: Sizes
-    comparisons: list[Comparison]
-    rows_read: dict[str, int]
-    sync_ms: float
 
 
 def render(results: Results) -> str:
@@ -43,20 +30,7 @@ def render(results: Results) -> str:
 def record(results: Results, today: date, path: Path = RECORD) -> None:
     """Append a run to the record, under its day and commit."""
     before = path.read_text().rstrip("\n")
-    path.write_text(f"{before}\n\n## {today.isoformat()}, {_commit()}\n\n{render(results)}\n")
-
-
-def sync_ms(folder: Path) -> float:
-    """Return how long the disk under a folder takes to make a small write durable: the median."""
-    times = []
-    with (folder / "sync").open("wb") as file:
-        for _ in range(_SYNCS):
-            begun = time.perf_counter()
-            file.write(bytes(_SYNC_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-            times.append(1_000 * (time.perf_counter() - begun))
-    return median(times)
+    path.write_text(f"{before}\n\n### {today.isoformat()}, {_commit()}\n\n{render(results)}\n")
 
 
 def _table(comparisons: list[Comparison]) -> str:
@@ -90,9 +64,9 @@ def _notes(results: Results) -> list[str]:
     times = f"{sizes.seconds:g} s after {sizes.warm_up_seconds:g} s"
     notes = [
         f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {python}.",
-        f"A write of {_SYNC_BYTES // 1024} KB is durable after {results.sync_ms:.2f} ms.",
+        f"A write of {SYNC_BYTES // 1024} KB is durable after {results.sync_ms:.2f} ms.",
         f"Calyx: {_commit()}.",
-        f"Medians of {sizes.rounds} rounds of {times}, ours and the peer's in turn.",
+        f"Rounds: {sizes.rounds} of {times}, ours and the peer's in turn; medians.",
     ]
     written = [one for one in results.comparisons if one.load.unit == "events"]
     if written:

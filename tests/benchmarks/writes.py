@@ -27,11 +27,25 @@ def compare(sizes: Sizes, folder: Path, say: Say) -> list[Comparison]:
         say(f"writing, round {number + 1} of {sizes.rounds}")
         room = folder / f"writes-{number}"
         room.mkdir()
-        ours = _measure(servers.calyx, "events", room / "calyx.db", loads, sizes, say)
-        theirs = _measure(_start_peer, "event", room / "peer.db", loads, sizes, say)
+        ours = measure_from_empty(servers.calyx, "events", room / "calyx.db", loads, sizes, say)
+        theirs = measure_from_empty(_start_peer, "event", room / "peer.db", loads, sizes, say)
         for comparison, pair in zip(comparisons, zip(ours, theirs, strict=True), strict=True):
             comparison.rounds.append(pair)
     return comparisons
+
+
+def measure_from_empty(
+    start: Start, table: str, database: Path, loads: list[Load], sizes: Sizes, say: Say
+) -> list[Measured]:
+    """Return what a server does on a new database; raise Broken if it lost what it said 200 to."""
+    with start(database.parent, database) as server:
+        measured = [put_under_load(server, load, sizes, say) for load in loads]
+    answered = sum(one.answered_in_all for one in measured)
+    with closing(sqlite3.connect(database)) as connection:
+        (stored,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 (a name of ours)
+    if stored < answered:
+        raise Broken(f"{server.name} said 200 to {answered} events and has stored {stored}")
+    return measured
 
 
 def _loads(sizes: Sizes) -> list[Load]:
@@ -57,16 +71,3 @@ def _loads(sizes: Sizes) -> list[Load]:
 
 def _start_peer(folder: Path, database: Path) -> AbstractContextManager[servers.Server]:
     return servers.peer(PEER, "naive_service", "sqlite", folder, database)
-
-
-def _measure(
-    start: Start, table: str, database: Path, loads: list[Load], sizes: Sizes, say: Say
-) -> list[Measured]:
-    with start(database.parent, database) as server:
-        measured = [put_under_load(server, load, sizes, say) for load in loads]
-    answered = sum(one.answered_in_all for one in measured)
-    with closing(sqlite3.connect(database)) as connection:
-        (stored,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 (a name of ours)
-    if stored < answered:
-        raise Broken(f"{server.name} said 200 to {answered} events and has stored {stored}")
-    return measured

@@ -113,7 +113,7 @@ class Batch(BaseModel):
 
 # SQLite has room for one that writes: to wait for the one connection costs less than to fight for
 # the lock. Tried beside this: an async engine gave a quarter less; all traits in one JSON column, where
-# no index can reach them, gave a third more.
+# no index can reach them, gave a quarter to a third more.
 engine = create_engine(os.environ["PEER_DATABASE_URL"], pool_size=1, max_overflow=0)
 
 

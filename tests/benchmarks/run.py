@@ -1,0 +1,54 @@
+"""One run: writing, reading or both, on this machine and this disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks import reads, writes
+from tests.benchmarks.comparison import Comparison, Say, Sizes
+
+QUICK = Sizes(rounds=1, seconds=1.0, warm_up_seconds=0.3, senders=1_000, customers=600, accounts=60)
+"""Enough to see that it runs; its figures mean nothing."""
+
+SYNC_BYTES = 4_096
+
+_SYNCS = 50
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that one run measured."""
+
+    sizes: Sizes
+    comparisons: list[Comparison]
+    rows_read: dict[str, int]
+    sync_ms: float
+
+
+def measure(what: str, sizes: Sizes, folder: Path, say: Say) -> Results:
+    """Return what was measured of `ingest`, `read` or `all`, with databases in `folder`."""
+    comparisons: list[Comparison] = []
+    rows_read: dict[str, int] = {}
+    if what in {"ingest", "all"}:
+        comparisons += writes.compare(sizes, folder, say)
+    if what in {"read", "all"}:
+        found, rows_read = reads.compare(sizes, folder, say)
+        comparisons += found
+    return Results(sizes, comparisons, rows_read, _sync_ms(folder))
+
+
+def _sync_ms(folder: Path) -> float:
+    """Return how long the disk under a folder takes to make a small write durable: the median."""
+    times = []
+    with (folder / "sync").open("wb") as file:
+        for _ in range(_SYNCS):
+            begun = time.perf_counter()
+            file.write(bytes(SYNC_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            times.append(1_000 * (time.perf_counter() - begun))
+    return median(times)
