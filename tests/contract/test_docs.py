@@ -1,10 +1,13 @@
-"""What the documents say is there is there: paths, tests, decisions, types, verbs and settings."""
+"""What the documents say is there is there: paths, tests, decisions, types, verbs, settings."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from api import cli
 from api.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +117,15 @@ def test_each_verb_of_the_glossary_is_a_function_where_it_says() -> None:
     for verb, file in rows:
         code = (ROOT / file).read_text()
         assert re.search(rf"\bdef _?{verb}(?:_\w+)?\(", code), verb
+
+
+def test_the_changelog_names_each_query_mutation_and_command() -> None:
+    schema = (ROOT / "schema.graphql").read_text()
+    roots = re.findall(r"^type (?:Query|Mutation) \{\n(.+?)^\}", schema, re.MULTILINE | re.DOTALL)
+    fields = [name for root in roots for name in re.findall(r"^  (\w+)[(:]", root, re.MULTILINE)]
+    group: Any = typer.main.get_command(cli.app)
+    told = (ROOT / "CHANGELOG.md").read_text()
+    for name in fields:
+        assert f"`{name}`" in told, name
+    for name in group.commands:
+        assert re.search(rf"`calyx {name}\b", told), name
