@@ -60,7 +60,7 @@ class Profile:
         flag = boolean(said.value, marked=said.marked)
         exact = True
         if runs is not None:
-            exact = turn(runs, stamp, flag, None if old is None else old.stamp)
+            exact = turn(runs, stamp, None if old is None else old.stamp, value=flag)
         elif flag is not None:
             # What other values the key had before is not kept: only what comes last is sure.
             exact = old is None or stamp > old.stamp
@@ -219,7 +219,7 @@ def boolean(value: JsonText, *, marked: bool) -> bool | None:
     return None
 
 
-def turn(runs: list[Run], stamp: Stamp, value: bool | None, newest: Stamp | None) -> bool:  # noqa: FBT001
+def turn(runs: list[Run], stamp: Stamp, newest: Stamp | None, *, value: bool | None) -> bool:
     """Take one write into `runs`, whose newest write is `newest`; answer whether that was exact."""
     if newest is None or stamp > newest:
         if runs and runs[-1][0] == stamp.at:

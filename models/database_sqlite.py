@@ -154,8 +154,7 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _interrupt(self, reader: aiosqlite.Connection) -> None:
-        # Straight at the connection: aiosqlite's own call would wait behind the statement.
-        reader._conn.interrupt()  # noqa: SLF001
+        reader._conn.interrupt()  # noqa: SLF001 (aiosqlite's own call waits behind the statement)
 
 
 class SqliteTransaction:

@@ -50,7 +50,7 @@ def test_what_the_store_sends_to_a_file_names_the_workspace(
     sqlite_template: SqliteTemplate,
 ) -> None:
     connection = sqlite3.connect(file_of(sqlite_template.copy()), isolation_level=None)
-    recorder = Recorder(connection)
+    recorder: Any = Recorder(connection)
     for batch in batches():
         work: Coroutine[Any, Any, Any] = save(SqliteTransaction(recorder), DEFAULT, batch)
         drive(work)
@@ -67,7 +67,7 @@ def test_what_the_store_sends_to_a_server_names_the_workspace(
 
     async def save_all() -> set[str]:
         connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-        recorder = Recorder(connection)
+        recorder: Any = Recorder(connection)
         for batch in batches():
             try:
                 async with connection.transaction():
@@ -76,7 +76,7 @@ def test_what_the_store_sends_to_a_server_names_the_workspace(
                 async with connection.transaction():
                     await save(PostgresTransaction(recorder, frozenset({1})), DEFAULT, batch)
         await connection.close()
-        return recorder.sent
+        return set(recorder.sent)
 
     sent = asyncio.run(save_all())
     assert len(sent) > 60

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ingest.message import Bounds, Door, Parsed, TooMany, Unreadable, parse
+from ingest.canonical import Unreadable
+from ingest.message import Bounds, Door, Parsed, TooMany, parse
 from models.values import Message, Quarantined, Reason
 from tests.laws import model
 from tests.laws.histories import histories
