@@ -62,6 +62,10 @@ def serve(
     observe.set_up_logs(settings.log_format, settings.log_level)
     asyncio.run(_prepare(settings, first_key=not demo))
     greeting = asyncio.run(cli_demo.load_demo(settings)) if demo else _plain_greeting
+    if settings.workers > 1:
+        typer.echo(greeting(f"http://{settings.host}:{settings.port}"))
+        uvicorn.run("api.cli_serve:worker", factory=True, **_options(settings))
+        return
     server = Server(settings, create_app(settings), greeting)
     # What keeps it from starting it has logged by then, and it exits with a number of its own.
     with suppress(SystemExit):
@@ -73,25 +77,18 @@ def serve(
         )
 
 
+def worker() -> App:
+    """Return the application of one of several processes, which has only the environment to go by."""
+    settings = load()
+    observe.set_up_logs(settings.log_format, settings.log_level)
+    return create_app(settings)
+
+
 class Server(uvicorn.Server):
     """Uvicorn, but it says when it listens, tells the application when it stops, and exits 0."""
 
     def __init__(self, settings: Settings, app: App, greeting: Callable[[str], str]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                loop="uvloop",
-                http="httptools",
-                lifespan="on",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                ws_max_size=settings.graphql_body_bytes_max,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
+        super().__init__(uvicorn.Config(app, **_options(settings)))
         self._app = app
         self._greeting = greeting
 
@@ -119,6 +116,22 @@ class Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "ws_max_size": settings.graphql_body_bytes_max,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
 
 
 async def _prepare(settings: Settings, *, first_key: bool) -> None:

@@ -74,12 +74,16 @@ def run(folder: Path, *words: str, **given: str) -> subprocess.CompletedProcess[
 
 @contextmanager
 def serving(
-    folder: Path, *words: str, settings: Mapping[str, str] | None = None
+    folder: Path,
+    *words: str,
+    port: int | None = 0,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """Serve from `folder` on a free port; kill the server if a test leaves it behind."""
+    """Serve from `folder`, on a free port; kill the server if a test leaves it behind."""
+    asked = [] if port is None else ["--port", str(port)]
     with (folder / "stderr").open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", "serve", "--port", "0", *words],
+            [sys.executable, "-m", "api.cli", "serve", *asked, *words],
             cwd=folder,
             env=environment(**(settings or {})),
             stdout=subprocess.PIPE,

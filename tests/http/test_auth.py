@@ -141,33 +141,35 @@ async def test_of_a_key_only_its_hash_is_stored(calyx: Running, sqlite_url: str)
     assert not any(calyx.secrets[Scope.READ].encode() in content for content in found)
 
 
-async def test_a_revoked_key_is_refused_within_five_seconds(calyx: Running) -> None:
-    assert (await calyx.post("/segment", json=TRACK)).status_code == 200
-    (key,) = [key for key in await keys.listed(calyx.database) if Scope.INGEST in key.scopes]
-    assert await keys.revoke(calyx.database, key.public_id, NOON)
-    calyx.clock.forward(4.9)
-    assert (await calyx.post("/segment", json=TRACK)).status_code == 401
+async def test_a_revoked_key_is_refused_within_five_seconds(anywhere: Running) -> None:
+    assert (await anywhere.post("/segment", json=TRACK)).status_code == 200
+    (key,) = [key for key in await keys.listed(anywhere.database) if Scope.INGEST in key.scopes]
+    assert await keys.revoke(anywhere.database, key.public_id, NOON)
+    anywhere.clock.forward(4.9)
+    assert (await anywhere.post("/segment", json=TRACK)).status_code == 401
 
 
-async def test_a_key_that_expires_stops_at_its_time(calyx: Running) -> None:
-    secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST, expires_at=NOON + 1_000_000)
+async def test_a_key_that_expires_stops_at_its_time(anywhere: Running) -> None:
+    secret = await a_key(
+        anywhere.database, anywhere.workspace, Scope.INGEST, expires_at=NOON + 1_000_000
+    )
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    calyx.clock.forward(1)
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 401
+    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    anywhere.clock.forward(1)
+    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 401
 
 
-async def test_a_key_made_while_we_run_works_at_once(calyx: Running) -> None:
-    secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST)
+async def test_a_key_made_while_we_run_works_at_once(anywhere: Running) -> None:
+    secret = await a_key(anywhere.database, anywhere.workspace, Scope.INGEST)
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-async def test_keys_lead_to_their_own_workspace(calyx: Running) -> None:
-    other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
-    secret = await a_key(calyx.database, other.workspace, Scope.INGEST)
-    await calyx.post("/segment", json=TRACK, headers={"Authorization": f"Bearer {secret}"})
-    rows = await calyx.database.read("select workspace_id from events")
+async def test_keys_lead_to_their_own_workspace(anywhere: Running) -> None:
+    other, _ = await keys.ensure_workspace(anywhere.database, "other", NOON)
+    secret = await a_key(anywhere.database, other.workspace, Scope.INGEST)
+    await anywhere.post("/segment", json=TRACK, headers={"Authorization": f"Bearer {secret}"})
+    rows = await anywhere.database.read("select workspace_id from events")
     assert rows == [(other.workspace.id,)]
 
 
@@ -262,24 +264,26 @@ async def test_no_first_key_is_made_where_keys_are(calyx: Running) -> None:
     assert await keys.ensure_default(calyx.database, NOON, None) is None
 
 
-async def test_the_operators_admin_key_is_made_to_work_at_every_start(calyx: Running) -> None:
+async def test_the_operators_admin_key_is_made_to_work_at_every_start(anywhere: Running) -> None:
     headers = {"Authorization": "Bearer chosen-by-the-operator"}
-    assert await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator") is None
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    (key,) = [key for key in await keys.listed(calyx.database) if key.name == keys.ADMIN_KEY_NAME]
+    assert await keys.ensure_default(anywhere.database, NOON, "chosen-by-the-operator") is None
+    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    (key,) = [
+        key for key in await keys.listed(anywhere.database) if key.name == keys.ADMIN_KEY_NAME
+    ]
     assert key.prefix == ""
-    await keys.revoke(calyx.database, key.public_id, NOON)
-    await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator")
-    calyx.clock.forward(3)
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    assert len(await keys.listed(calyx.database)) == len(Scope) + 1
+    await keys.revoke(anywhere.database, key.public_id, NOON)
+    await keys.ensure_default(anywhere.database, NOON, "chosen-by-the-operator")
+    anywhere.clock.forward(3)
+    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    assert len(await keys.listed(anywhere.database)) == len(Scope) + 1
 
 
-async def test_a_secret_of_another_workspace_is_refused(calyx: Running) -> None:
-    other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
-    wanted = Wanted("", frozenset({Scope.READ}), secret=calyx.secrets[Scope.READ])
+async def test_a_secret_of_another_workspace_is_refused(anywhere: Running) -> None:
+    other, _ = await keys.ensure_workspace(anywhere.database, "other", NOON)
+    wanted = Wanted("", frozenset({Scope.READ}), secret=anywhere.secrets[Scope.READ])
     with pytest.raises(Refused, match="another workspace"):
-        await keys.create(calyx.database, other.workspace, wanted, now=NOON)
+        await keys.create(anywhere.database, other.workspace, wanted, now=NOON)
 
 
 async def test_a_key_without_scopes_is_refused(calyx: Running) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import httpx
 import pytest
 import segment.analytics
 
+from tests.databases import PostgresTemplate
 from tests.http.serving import Served, run, serving
 
 KEY = "chosen-by-the-operator"
@@ -168,6 +170,46 @@ SDK_QUERY = """{
   other: customer(userId: "%(other)s") { userId aliases traits }
   account(groupId: "%(group)s") { traits members { edges { role node { userId } } } }
 }"""
+
+
+def test_several_processes_serve_one_postgresql(
+    tmp_path: Path, postgres_template: PostgresTemplate
+) -> None:
+    settings = {
+        "CALYX_DATABASE_URL": postgres_template.copy(),
+        "CALYX_WORKERS": "2",
+        "CALYX_PORT": str(a_free_port()),
+        "CALYX_LOG_FORMAT": "json",
+    }
+    with serving(tmp_path, port=None, settings=settings) as served:
+        (secret,) = served.secrets
+        until_up(served)
+        for number in range(20):
+            body = TRACK | {"messageId": f"m{number}"}
+            (receipt,) = served.post("/segment", secret, body).json()["receipts"]
+            assert receipt == {"messageId": f"m{number}", "outcome": "APPLIED"}
+        (again,) = served.post("/segment", secret, TRACK | {"messageId": "m7"}).json()["receipts"]
+        assert again["outcome"] == "DUPLICATE"
+        assert served.stop() == 0
+
+
+def until_up(served: Served) -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            assert httpx.get(served.url + "/readyz").status_code == 200
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(served.logged())
+
+
+def a_free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 def test_the_demo_is_served_with_a_key_of_each_scope_and_a_query_that_works(
