@@ -12,6 +12,7 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from models import dialect_statistics
 from models.database import Unavailable, parse_url, sqlite_path
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -19,13 +20,15 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 async def upgrade(url: str, revision: str = "head") -> None:
     """Migrate the database at `url`, creating it where there is none."""
+    path = sqlite_path(url)
 
     def run(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        if path is not None:
+            dialect_statistics.plant(connection)
 
-    path = sqlite_path(url)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(parse_url(url), poolclass=pool.NullPool)
