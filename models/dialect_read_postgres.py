@@ -88,7 +88,7 @@ class PostgresReading:
 
     def member_equals(self, document: str, alias: str, json: str) -> str:  # noqa: ARG002
         both = f"json_typeof({alias}.value) = 'number' AND json_typeof(({json})::json) = 'number'"
-        numbers = f"({alias}.value::text)::numeric = ({json})::numeric"
+        numbers = f"({alias}.value::text)::numeric = {_number(json)}"
         return f"CASE WHEN {both} THEN {numbers} ELSE {alias}.value::text = {json} END"
 
     def member_in(self, document: str, alias: str, json: str) -> str:
@@ -98,7 +98,7 @@ class PostgresReading:
 
     def member_compares(self, alias: str, operator: str, json: str) -> str:
         kinds = f"json_typeof({alias}.value) || json_typeof(({json})::json)"
-        numbers = f"({alias}.value::text)::numeric {operator} ({json})::numeric"
+        numbers = f"({alias}.value::text)::numeric {operator} {_number(json)}"
         texts = f"({alias}.value #>> '{{}}') COLLATE \"C\" {operator} (({json})::json #>> '{{}}')"
         cases = f"WHEN 'numbernumber' THEN {numbers} WHEN 'stringstring' THEN {texts}"
         return f"CASE {kinds} {cases} ELSE false END"
@@ -145,6 +145,11 @@ class PostgresReading:
 
     def member_value(self, alias: str) -> str:
         return f"{alias}.value::text"
+
+
+def _number(json: str) -> str:
+    # PostgreSQL works out what is constant before it looks which case holds.
+    return f"(CASE json_typeof(({json})::json) WHEN 'number' THEN {json} END)::numeric"
 
 
 def _sort_key(value: str) -> str:

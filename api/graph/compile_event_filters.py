@@ -62,6 +62,9 @@ def counted(owned: Callable[[Draft, str, Sql], Sql]) -> Condition:
         if count is None:
             return draft.exists({e: "events"}, where)
         asked = number_condition(draft, "count(*)", count)
+        if asked == ALWAYS:
+            # Without a word of count(*) in it, the sub-select would have a row for each event.
+            return ALWAYS
         return f"(SELECT {asked} {draft.stored({e: 'events'}, where)})"
 
     return condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,15 +59,15 @@ class Compiled:
 
 
 class Draft:
-    """A statement while it is being written. Its first bound value is the workspace."""
+    """A statement while it is being written."""
 
     def __init__(self, dialect: Reading, *, typed: bool = False) -> None:
         self.dialect = dialect
         # Whether objects behind an interface say their type, for an executor that reads them.
         self.typed = typed
-        self._binders: list[Binder] = [lambda asked: asked.workspace.id]
+        self._bound: list[tuple[Binder, PlaceKind]] = []
         self._aliases = 0
-        self.workspace = dialect.place(1, "number")
+        self.workspace = self._bind(lambda asked: asked.workspace.id, "number")
 
     def bind(self, binder: Binder) -> Sql:
         """Return the place of a text that is made anew for each request."""
@@ -86,8 +87,18 @@ class Draft:
         return f"{letter}{self._aliases}"
 
     def done(self, sql: Sql) -> Compiled:
-        """Return the whole statement that selects one expression."""
-        return Compiled(f"SELECT {sql}", tuple(self._binders))
+        """Return the whole statement that selects one expression, binding what it came to use."""
+        binders: list[Binder] = []
+        places: dict[str, Sql] = {}
+
+        def place(mark: re.Match[str]) -> Sql:
+            if mark[0] not in places:
+                binder, kind = self._bound[int(mark[1])]
+                binders.append(binder)
+                places[mark[0]] = self.dialect.place(len(binders), kind)
+            return places[mark[0]]
+
+        return Compiled(f"SELECT {_MARK.sub(place, sql)}", tuple(binders))
 
     def stored(
         self, tables: Mapping[str, str], where: Iterable[Sql], beside: Iterable[Sql] = ()
@@ -116,10 +127,12 @@ class Draft:
         return f"(SELECT {what} {self.stored(tables, where)}{tail})"
 
     def _bind(self, binder: Binder, kind: PlaceKind) -> Sql:
-        self._binders.append(binder)
-        return self.dialect.place(len(self._binders), kind)
+        # A mark, because only what ends up in the statement may be bound with it.
+        self._bound.append((binder, kind))
+        return f"@{len(self._bound) - 1}@"
 
 
+_MARK = re.compile(r"@([0-9]+)@")
 _TENANT = {"workspaces": "id"}
 
 

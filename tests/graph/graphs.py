@@ -90,9 +90,7 @@ class Asking:
     async def deliver(self, said: Sequence[Mapping[str, Any]], received_at: int = NOW) -> None:
         """Take in Segment messages."""
         body = json.dumps(list(said)).encode()
-        await self.ingest.deliver(
-            self.workspace, body, door=Door.SEGMENT, received_at=received_at
-        )
+        await self.ingest.deliver(self.workspace, body, door=Door.SEGMENT, received_at=received_at)
 
 
 @asynccontextmanager

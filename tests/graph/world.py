@@ -13,7 +13,16 @@ NOW = START + 200 * DAY
 USERS = [f"u{number}" for number in range(24)]
 DEVICES = [f"d{number}" for number in range(8)]
 GROUPS = [f"a{number}" for number in range(7)]
-NAMES = ["Ada Lovelace", "ada byron", "Ádám Ő", "İpek", "ΣΊΣΥΦΟΣ ΟΔΟΣ", "O'Neil", "x_y z-1", "%_*?[a"]
+NAMES = [
+    "Ada Lovelace",
+    "ada byron",
+    "Ádám Ő",
+    "İpek",
+    "ΣΊΣΥΦΟΣ ΟΔΟΣ",
+    "O'Neil",
+    "x_y z-1",
+    "%_*?[a",
+]
 KEYS = [
     "plan",
     "total billed",
@@ -70,14 +79,18 @@ def messages(seed: int = 7, *, count: int = 420) -> list[dict[str, Any]]:
 
 
 def _one(random: Random) -> dict[str, Any]:
-    return random.choice([_identify, _identify, _track, _track, _group, _member, _engage, _account])(random)
+    return random.choice(
+        [_identify, _identify, _track, _track, _group, _member, _engage, _account]
+    )(random)
 
 
 def _identify(random: Random) -> dict[str, Any]:
     traits = {random.choice(KEYS): random.choice(VALUES) for _ in range(random.randrange(4))}
     user = random.choice(USERS)
     if random.random() < 0.5:
-        traits["email"] = random.choice([f"{user}@Example.com", f"{user}@mail.test", "same@example.com"])
+        traits["email"] = random.choice(
+            [f"{user}@Example.com", f"{user}@mail.test", "same@example.com"]
+        )
     if random.random() < 0.5:
         traits["name"] = random.choice(NAMES)
     if random.random() < 0.4:
@@ -129,11 +142,20 @@ def _member(random: Random) -> dict[str, Any]:
 
 def _engage(random: Random) -> dict[str, Any]:
     key = random.choice(["vip", "order_completed_last_30days"])
-    personas = {"computation_class": "audience", "computation_key": key, "computation_id": f"c_{key}"}
+    personas = {
+        "computation_class": "audience",
+        "computation_key": key,
+        "computation_id": f"c_{key}",
+    }
     traits = {key: random.choice([True, False])}
     if random.random() < 0.3:
         group = random.choice(GROUPS)
-        return {"type": "group", "groupId": group, "traits": traits, "context": {"personas": personas}}
+        return {
+            "type": "group",
+            "groupId": group,
+            "traits": traits,
+            "context": {"personas": personas},
+        }
     user = random.choice(USERS)
     return {"type": "identify", "userId": user, "traits": traits, "context": {"personas": personas}}
 
@@ -158,7 +180,12 @@ def _fixed() -> list[dict[str, Any]]:
         {"type": "delete", "userId": "u9"},
         {"type": "identify", "anonymousId": "stranger", "traits": {"email": "who@example.com"}},
         # Alive and deleted accounts whatever chance did above.
-        {"type": "group", "groupId": "a0", "traits": {"plan": "trial"}, "timestamp": "2026-07-18T00:00:00Z"},
+        {
+            "type": "group",
+            "groupId": "a0",
+            "traits": {"plan": "trial"},
+            "timestamp": "2026-07-18T00:00:00Z",
+        },
         {
             "type": "track",
             "event": "Account Deleted",
