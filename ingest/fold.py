@@ -8,9 +8,10 @@ folding the events again in the order of their stamps, for which every join is e
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ingest.meaning import Meaning, Write
+from ingest.meaning import Meaning
 from models.values import FALSE, NULL, TRUE, JsonText, Micros, Stamp
 
 Run = tuple[Micros, bool | None]
@@ -50,14 +51,28 @@ class Profile:
         if active:
             self.last_active = at if self.last_active is None else max(self.last_active, at)
 
-    def write(self, stamp: Stamp, key: str, said: Write) -> bool:
-        """Take one trait; answer whether its flag is still exact."""
+    def write(self, stamp: Stamp, traits: Mapping[str, JsonText], said: Meaning) -> bool:
+        """Take traits, with their marks; answer whether their flags are still exact."""
+        exact = True
+        for key, value in traits.items():
+            old = self.traits.get(key)
+            plain = key not in said.marks and boolean(value, marked=False) is None
+            if plain and old is None:
+                self.traits[key] = Register(stamp, value)
+            elif plain and old is not None and not old.flag and stamp > old.stamp:
+                # The common case by far: nothing to merge but the word that stands.
+                old.stamp, old.value = stamp, value
+            else:
+                exact = self._write(stamp, key, value, said) and exact
+        return exact
+
+    def _write(self, stamp: Stamp, key: str, value: JsonText, said: Meaning) -> bool:
         old = self.traits.get(key)
-        new = Register(stamp, said.value)
-        if said.marked:
+        new = Register(stamp, value)
+        if key in said.marks:
             new.marked, new.computation = stamp, said.computation
+        flag = boolean(value, marked=key in said.marks)
         runs = self.flags.get(key)
-        flag = boolean(said.value, marked=said.marked)
         exact = True
         if runs is not None:
             exact = turn(runs, stamp, None if old is None else old.stamp, value=flag)
@@ -65,9 +80,8 @@ class Profile:
             # What other values the key had before is not kept: only what comes last is sure.
             exact = old is None or stamp > old.stamp
             self.flags[key] = [(stamp.at, flag)]
+        new.flag = flag is not None
         self.traits[key] = new if old is None else merge(old, new)
-        if flag is not None:
-            self.traits[key].flag = True
         return exact
 
 
@@ -84,9 +98,7 @@ class Customer(Profile):
         self.see(stamp.at, active=said.active)
         if said.signed_up:
             self.signed_up = _earliest(self.signed_up, stamp.at)
-        # Every write is taken, whatever the first of them answers.
-        exact = [self.write(stamp, key, write) for key, write in said.traits.items()]
-        return all(exact)
+        return self.write(stamp, said.traits, said)
 
     def take_alias(self, alias: Stamp | None) -> None:
         """Take note of an alias among its userIds."""
@@ -135,8 +147,7 @@ class Account(Profile):
             self.deleted = _latest(self.deleted, stamp.at)
         if said.alive or said.deleted:
             self.last_word = stamp if self.last_word is None else max(self.last_word, stamp)
-        exact = [self.write(stamp, key, write) for key, write in said.account_traits.items()]
-        return all(exact)
+        return self.write(stamp, said.account_traits, said)
 
     @property
     def deleted_at(self) -> Micros | None:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 import msgspec
 
 from models.values import FALSE, NULL, TRUE, EventType, Identifier, JsonText, Kind, Message
 
-
-class Write(NamedTuple):
-    """One trait said: `marked` by Engage, and by which of its computations."""
-
-    value: JsonText
-    marked: bool = False
-    computation: str | None = None
+Traits = dict[str, JsonText]
+"""Values by key, each in canonical JSON."""
 
 
 class Place(Enum):
@@ -35,8 +29,11 @@ class Meaning:
     group_id: str | None
     # Whether the sighting counts for `lastSeenAt`.
     active: bool = True
-    traits: dict[str, Write] = field(default_factory=dict)
-    account_traits: dict[str, Write] = field(default_factory=dict)
+    traits: Traits = field(default_factory=dict)
+    account_traits: Traits = field(default_factory=dict)
+    # The keys that Engage marks, and the computation that wrote them.
+    marks: frozenset[str] = frozenset()
+    computation: str | None = None
     signed_up: bool = False
     # Of the account: that it lives, that it was created, that it was deleted.
     alive: bool = False
@@ -59,8 +56,6 @@ class Meaning:
         return bits | (8 if self.alive or self.deleted else 0)
 
 
-Traits = dict[str, JsonText]
-
 TRIAL_KEYS = ("trial_start_date", "trial_end_date", "trial_plan_name")
 _text = msgspec.json.Decoder(str).decode
 
@@ -71,18 +66,20 @@ def meaning(message: Message) -> Meaning:
     if message.type is EventType.DELETE:
         said.erases, said.group_id = True, None
         return said
-    marks = _marks(message)
+    said.marks = marks = _marks(message)
+    said.computation = message.context.computation_id
     said.active = message.context.active and not marks
     said.devices = _devices(message, alias=message.type is EventType.ALIAS)
     if message.type is EventType.IDENTIFY:
         traits = message.traits if message.traits is not None else message.context.traits
-        said.traits = _writes(traits or {}, marks, message)
+        said.traits = traits or {}
     elif message.type is EventType.GROUP:
-        _group(said, message, marks)
+        said.alive, said.place = True, Place.ADD
+        said.account_traits = message.traits or {}
     elif message.type is EventType.ALIAS:
         said.previous = _previous(message)
     elif message.type is EventType.TRACK:
-        _track(said, message, marks)
+        _track(said, message)
     _leave_out(said, marked=bool(marks))
     return said
 
@@ -110,33 +107,28 @@ def _leave_out(said: Meaning, *, marked: bool) -> None:
         said.place, said.role = Place.NONE, None
 
 
-def _group(said: Meaning, message: Message, marks: set[str]) -> None:
-    said.alive, said.place = True, Place.ADD
-    said.account_traits = _writes(message.traits or {}, marks, message)
-
-
-def _track(said: Meaning, message: Message, marks: set[str]) -> None:
+def _track(said: Meaning, message: Message) -> None:
     if message.name is None:
         return
     properties = message.properties or {}
-    _state_event(said, message, properties, marks)
+    _state_event(said, event_name(message.name), properties)
     computed = _computed(message, properties)
     if computed:
         # A message that names a user speaks of the user, whatever account it happened in.
-        target = said.account_traits if said.subject is None else said.traits
-        for key, value in computed.items():
-            target[key] = Write(value, marked=True, computation=message.context.computation_id)
+        if said.subject is None:
+            said.account_traits = said.account_traits | computed
+        else:
+            said.traits = said.traits | computed
 
 
-def _state_event(said: Meaning, message: Message, properties: Traits, marks: set[str]) -> None:
-    match event_name(message.name):
+def _state_event(said: Meaning, event: str, properties: Traits) -> None:
+    match event:
         case "signed up":
             said.signed_up, said.place = True, Place.ADD
-            kept = {key: value for key, value in properties.items() if key != "type"}
-            said.traits = _writes(kept, marks, message)
+            said.traits = {key: value for key, value in properties.items() if key != "type"}
         case "account created":
             said.alive, said.created, said.place = True, True, Place.ADD
-            said.account_traits = _writes(_renamed(properties), marks, message)
+            said.account_traits = _renamed(properties)
         case "account deleted":
             said.deleted = True
         case "account added user":
@@ -144,8 +136,7 @@ def _state_event(said: Meaning, message: Message, properties: Traits, marks: set
         case "account removed user":
             said.place = Place.REMOVE
         case "trial started" | "trial ended":
-            present = {key: properties[key] for key in TRIAL_KEYS if key in properties}
-            said.account_traits = _writes(present, marks, message)
+            said.account_traits = {k: properties[k] for k in TRIAL_KEYS if k in properties}
         case _:
             pass
 
@@ -165,14 +156,17 @@ def _role(properties: Traits) -> JsonText | None:
 _ACCOUNT_EVENTS = {"account created", "account deleted", "trial started", "trial ended"}
 
 
-def _marks(message: Message) -> set[str]:
+def _marks(message: Message) -> frozenset[str]:
     """Return the keys that Engage marks in this message (section 5)."""
-    marks = set()
-    if message.context.computation_key is not None:
-        marks.add(message.context.computation_key)
+    computed: list[str] = []
     if message.type is EventType.TRACK and message.properties:
-        marks.update(_computed_keys(message.properties))
-    return marks
+        computed = _computed_keys(message.properties)
+    if message.context.computation_key is not None:
+        computed.append(message.context.computation_key)
+    return frozenset(computed) if computed else _NONE
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _computed_keys(properties: Traits) -> list[str]:
@@ -195,16 +189,6 @@ def _computed(message: Message, properties: Traits) -> Traits:
 
 
 _MOVES = {"audience entered": TRUE, "audience exited": FALSE}
-
-
-def _writes(traits: Traits, marks: set[str], message: Message) -> dict[str, Write]:
-    if not marks:
-        return {key: Write(value) for key, value in traits.items()}
-    computation = message.context.computation_id
-    return {
-        key: Write(value, marked=True, computation=computation) if key in marks else Write(value)
-        for key, value in traits.items()
-    }
 
 
 def _devices(message: Message, *, alias: bool) -> tuple[Identifier, ...]:

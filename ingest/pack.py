@@ -107,14 +107,15 @@ def unpack_runs(text: str) -> list[Run]:
 
 
 def _pack(profile: Profile, more: dict[str, Any]) -> str:
-    places: dict[Stamp, int] = {}
+    stamps = {register.stamp for register in profile.traits.values()}
+    stamps.update(r.marked for r in profile.traits.values() if r.marked is not None)
+    places = {stamp: place for place, stamp in enumerate(sorted(stamps))}
     keys: dict[str, Any] = {}
-    for key, register in sorted(profile.traits.items()):
-        place = places.setdefault(register.stamp, len(places))
+    for key, register in profile.traits.items():
+        place = places[register.stamp]
         if register.flag or register.marked is not None:
-            marked = register.marked
-            at = None if marked is None else places.setdefault(marked, len(places))
-            keys[key] = [place, int(register.flag), at, register.computation]
+            marked = None if register.marked is None else places[register.marked]
+            keys[key] = [place, int(register.flag), marked, register.computation]
         else:
             keys[key] = place
     packed = {"k": keys, "s": list(places), **more}
