@@ -16,6 +16,7 @@ import aiosqlite
 
 from models import dialect
 from models.connection import READ_TIMEOUT_S, Row, T, TimedOut, Unavailable, Unsupported, Work
+from models.dialect_read_sqlite import SQLITE_FUNCTIONS
 
 BUSY_TIMEOUT_MS = 2_000
 # Of a look-up; larger sets of keys are asked for in parts.
@@ -64,6 +65,8 @@ class SqliteDatabase:
                 self._pool.put_nowait(reader)
                 await reader.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
                 await reader.execute("PRAGMA query_only = ON")
+                for name, (size, call) in SQLITE_FUNCTIONS.items():
+                    await reader.create_function(name, size, call, deterministic=True)
         except sqlite3.Error as error:
             await self.close()
             raise Unavailable(_why(error)) from error
