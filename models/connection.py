@@ -96,16 +96,37 @@ class Transaction(Protocol):
 Work = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
-class Database(Protocol):
-    """A database that is open."""
+class Queries(Protocol):
+    """What queries read from."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """Return what was opened."""
+        ...
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
     ) -> list[Row]:
         """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
         ...
+
+
+class Follower(Queries, Protocol):
+    """What follows a database, and answers for it as long as it keeps up."""
+
+    @property
+    def behind_s(self) -> float | None:
+        """Return by how many seconds it is behind; None when that cannot be told."""
+        ...
+
+    @property
+    def keeps_up(self) -> bool:
+        """Return whether it answers itself; else the database does that it follows."""
+        ...
+
+
+class Database(Queries, Protocol):
+    """A database that is open."""
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from sqlalchemy import pool
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from models.connection import (
     READ_TIMEOUT_S,
     READERS,
     Database,
+    Follower,
+    Queries,
     Raced,
     Row,
     TimedOut,
@@ -23,6 +31,8 @@ __all__ = [
     "READERS",
     "READ_TIMEOUT_S",
     "Database",
+    "Follower",
+    "Queries",
     "Raced",
     "Row",
     "TimedOut",
@@ -30,27 +40,70 @@ __all__ = [
     "Unavailable",
     "Unsupported",
     "Work",
+    "engine_of",
     "is_shared",
     "open_database",
+    "open_replica",
     "parse_url",
     "spare_memory_statistics",
     "sqlite_path",
 ]
 
 
-async def open_database(url: str, *, readers: int = READERS) -> Database:
-    """Open the database at `url`, which is already migrated."""
+async def open_database(
+    url: str, *, readers: int | None = None, seconds_max: float = READ_TIMEOUT_S
+) -> Database:
+    """Open the database at `url`, which is already migrated; its reads take `seconds_max` at most."""
     path = sqlite_path(url)
     if path is not None:
-        return await SqliteDatabase.open(path, url, readers)
-    try:
+        return await SqliteDatabase.open(path, url, readers or READERS)
+    with _driver():
         # Only those who have PostgreSQL need its driver.
         from models.database_postgres import PostgresDatabase  # noqa: PLC0415 (an extra)
+    return await PostgresDatabase.open(url, readers, seconds_max)
+
+
+@asynccontextmanager
+async def open_replica(
+    url: str,
+    primary: Database,
+    *,
+    readers: int | None = None,
+    seconds_max: float = READ_TIMEOUT_S,
+    behind_s_max: float,
+) -> AsyncIterator[Follower]:
+    """Give the replica at `url`, and watch meanwhile how far it is behind `primary`."""
+    with _driver():
+        from models.database_replica import Replica  # noqa: PLC0415 (an extra)
+    replica = await Replica.open(url, primary, readers, seconds_max, behind_s_max)
+    watching = asyncio.create_task(replica.watch(), name="calyx-replica")
+    try:
+        yield replica
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await replica.close()
+
+
+def engine_of(url: str) -> AsyncEngine:
+    """Return an engine for migrations of the database at `url`."""
+    parsed = parse_url(url)
+    if sqlite_path(url) is not None:
+        return create_async_engine(parsed, poolclass=pool.NullPool)
+    with _driver():
+        from models import database_postgres_connections  # noqa: PLC0415 (an extra)
+    return database_postgres_connections.engine_of(url, parsed)
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise Unsupported(
             "PostgreSQL needs its driver: pip install 'calyx-cdp[postgres]'"
         ) from error
-    return await PostgresDatabase.open(url, readers)
 
 
 def is_shared(url: str) -> bool:

@@ -11,18 +11,23 @@ from asyncpg.exceptions import (
     DeadlockDetectedError,
     InterfaceError,
     PostgresError,
-    QueryCanceledError,
     SerializationError,
 )
 
 import models.tables  # noqa: F401 (the arrays' types are those of the tables)
 from models import dialect
-from models.connection import READ_TIMEOUT_S, Raced, Row, T, TimedOut, Unavailable, Work
+from models.connection import READ_TIMEOUT_S, Raced, Row, T, Unavailable, Work
+from models.database_postgres_connections import READERS, ReadingPool, connect, is_passing, why
 
 # A transaction that lost a race is done again; so many in a row are no race but a fault.
 RACES_MAX = 20
-_CONNECT_TIMEOUT_S = 5.0
 _WRITE_TIMEOUT_S = 30.0
+# A server lets go of what a writer holds that has gone without a word.
+_WRITER_SETTINGS = {
+    "statement_timeout": "35s",
+    "idle_in_transaction_session_timeout": "35s",
+    "jit": "off",
+}
 # Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
 _NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
 
@@ -30,41 +35,34 @@ _NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_seri
 class PostgresDatabase:
     """A PostgreSQL database, shared with any number of other processes."""
 
-    def __init__(self, url: str, dsn: str) -> None:
+    def __init__(self, url: str, readers: int, seconds_max: float) -> None:
         self.url = url
-        self._dsn = dsn
         self._writer: asyncpg.Connection | None = None
-        self._pool: asyncpg.Pool | None = None
+        self._pool = ReadingPool(url, readers, seconds_max)
         self._writing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str, readers: int) -> PostgresDatabase:
+    async def open(
+        cls, url: str, readers: int | None = None, seconds_max: float = READ_TIMEOUT_S
+    ) -> PostgresDatabase:
         """Connect to the database at `url`."""
-        dsn = "postgresql://" + url.split("://", 1)[1]
-        self = cls(url, dsn)
+        self = cls(url, readers or READERS, seconds_max)
         try:
-            self._pool = await asyncpg.create_pool(
-                dsn, min_size=1, max_size=readers, timeout=_CONNECT_TIMEOUT_S
-            )
+            await self._pool.open(connected=True)
             await self._connection()
         except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
             await self.close()
-            raise Unavailable(_why(error)) from error
+            raise Unavailable(why(error)) from error
+        except Unavailable:
+            await self.close()
+            raise
         return self
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
     ) -> list[Row]:
         """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
-        if self._pool is None:
-            raise Unavailable("the database is closed")
-        try:
-            rows = await self._pool.fetch(dialect.numbered(sql), *args, timeout=timeout_s)
-        except (TimeoutError, QueryCanceledError) as error:
-            raise TimedOut(f"the statement took more than {timeout_s:g} seconds") from error
-        except (OSError, PostgresError, InterfaceError) as error:
-            raise Unavailable(_why(error)) from error
-        return [tuple(row) for row in rows]
+        return await self._pool.read(sql, args, timeout_s)
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
@@ -78,10 +76,10 @@ class PostgresDatabase:
                 except (Raced, SerializationError, DeadlockDetectedError):
                     continue
                 except (OSError, TimeoutError, InterfaceError, PostgresError) as error:
-                    if isinstance(error, PostgresError) and not _is_passing(error):
+                    if isinstance(error, PostgresError) and not is_passing(error):
                         raise
                     await self._drop()
-                    raise Unavailable(_why(error)) from error
+                    raise Unavailable(why(error)) from error
             raise Unavailable("too many others write the same; try again")
 
     async def about(self) -> dict[str, str]:
@@ -102,14 +100,15 @@ class PostgresDatabase:
         """Finish what is under way and let go of the connections."""
         async with self._writing:
             await self._drop()
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        await self._pool.close()
 
     async def _connection(self) -> asyncpg.Connection:
         if self._writer is None or self._writer.is_closed():
-            self._writer = await asyncpg.connect(
-                self._dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_WRITE_TIMEOUT_S
+            self._writer = await connect(
+                self.url,
+                command_timeout=_WRITE_TIMEOUT_S,
+                server_settings=_WRITER_SETTINGS,
+                max_cached_statement_lifetime=0,
             )
         return self._writer
 
@@ -220,12 +219,3 @@ class PostgresTransaction:
 def _turned(rows: Sequence[Row]) -> list[list[Any]]:
     """Return rows as columns."""
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _is_passing(error: PostgresError) -> bool:
-    """Return whether a fault is of the moment: connection, resources, shutdown, read-only, locks."""
-    return str(error.sqlstate)[:2] in {"08", "25", "53", "55", "57", "58"}
-
-
-def _why(error: BaseException) -> str:
-    return f"the database cannot serve: {str(error) or type(error).__name__}"

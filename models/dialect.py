@@ -57,6 +57,7 @@ def delete(table: str, by: tuple[str, ...]) -> str:
     return f"DELETE FROM {table} WHERE workspace_id = ? AND {on}"
 
 
+@lru_cache(maxsize=1_000)
 def numbered(sql: str) -> str:
     """Return a statement written with `?1` as PostgreSQL numbers its values: `$1`."""
     return _PLACE.sub(r"$\1", sql)

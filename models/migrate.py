@@ -8,12 +8,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, pool
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from models import dialect_statistics
-from models.database import Unavailable, parse_url, sqlite_path
+from models.database import Unavailable, engine_of, sqlite_path
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -31,7 +30,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parse_url(url), poolclass=pool.NullPool)
+    engine = engine_of(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)
@@ -43,7 +42,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
 async def current(url: str) -> str | None:
     """Return the revision a database is at, None for an empty one."""
-    engine = create_async_engine(parse_url(url), poolclass=pool.NullPool)
+    engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_revision)
