@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from api.auth import Scope, scopes_of
-from models.database import Database, Transaction
+from models.database import Database, Raced, Transaction
 from models.values import Micros, Workspace
 
 DEFAULT_WORKSPACE = "default"
@@ -25,7 +25,8 @@ _WORKSPACE = "select id, name, created_at from workspaces where name = ?1"
 _NEW_WORKSPACE = """
 insert into workspaces (id, name, created_at, erasure_key)
 values ((select coalesce(max(id), 0) + 1 from workspaces), ?1, ?2, ?3)
-on conflict (name) do nothing
+on conflict do nothing
+returning id, name, created_at
 """
 _ANY_KEY = "select 1 from api_keys limit 1"
 _KEYS = """
@@ -125,12 +126,15 @@ async def ensure_workspace(
     if found is not None:
         return found, False
 
-    async def work(tx: Transaction) -> None:
-        await tx.fetch(_NEW_WORKSPACE, (name, now, random(_SECRET_BYTES)))
+    async def work(tx: Transaction) -> tuple[Tenant, bool]:
+        made = await tx.fetch(_NEW_WORKSPACE, (name, now, random(_SECRET_BYTES)))
+        rows = made or await tx.fetch(_WORKSPACE, (name,))
+        if not rows:
+            # Somebody just took the number for another name.
+            raise Raced
+        return _tenant(rows[0]), bool(made)
 
-    await database.write(work)
-    (row,) = await database.read(_WORKSPACE, (name,))
-    return _tenant(row), True
+    return await database.write(work)
 
 
 async def create(
@@ -144,6 +148,23 @@ async def create(
     """Return a new key of a workspace, stored. A secret that is there already gets these scopes and works again."""
     if not wanted.scopes:
         raise Refused("a key needs at least one scope: ingest, read, write or admin")
+    secret, row = _new_key(workspace, wanted, now, random)
+
+    async def work(tx: Transaction) -> None:
+        await tx.fetch(_NEW_KEY, row)
+
+    await database.write(work)
+    made = await database.read(
+        f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2", (workspace.id, row[3])
+    )
+    if not made:
+        raise Refused("this secret is already a key of another workspace: take another")
+    return NewKey(_key(made[0]), secret)
+
+
+def _new_key(
+    workspace: Workspace, wanted: Wanted, now: Micros, random: RandomBytes
+) -> tuple[str, tuple[Any, ...]]:
     number = random(16)
     secret = wanted.secret or SECRET_PREFIX + random(_SECRET_BYTES).hex()
     digest = sha256(secret.encode()).digest()
@@ -159,17 +180,7 @@ async def create(
         now,
         wanted.expires_at,
     )
-
-    async def work(tx: Transaction) -> None:
-        await tx.fetch(_NEW_KEY, row)
-
-    await database.write(work)
-    made = await database.read(
-        f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2", (workspace.id, digest)
-    )
-    if not made:
-        raise Refused("this secret is already a key of another workspace: take another")
-    return NewKey(_key(made[0]), secret)
+    return secret, row
 
 
 async def listed(database: Database, workspace: Workspace | None = None) -> list[Key]:
@@ -219,7 +230,20 @@ async def ensure_default(
         return None
     tenant, _ = await ensure_workspace(database, DEFAULT_WORKSPACE, now)
     wanted = Wanted("first admin key", frozenset({Scope.ADMIN}))
-    return await create(database, tenant.workspace, wanted, now=now)
+    secret, row = _new_key(tenant.workspace, wanted, now, secrets.token_bytes)
+
+    async def work(tx: Transaction) -> list[tuple[Any, ...]]:
+        # Of servers that start at once on an empty database, one makes the key.
+        await tx.enter(tenant.workspace.id)
+        await tx.alone(tenant.workspace.id)
+        if await tx.fetch(_ANY_KEY, ()):
+            return []
+        await tx.fetch(_NEW_KEY, row)
+        sql = f"{_KEYS} where k.workspace_id = ?1 and k.hash = ?2"
+        return await tx.fetch(sql, (tenant.workspace.id, row[3]))
+
+    made = await database.write(work)
+    return NewKey(_key(made[0]), secret) if made else None
 
 
 async def note_used(database: Database, used: dict[tuple[int, bytes], Micros]) -> None:
