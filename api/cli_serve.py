@@ -10,13 +10,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvicorn
 
 from api import cli_demo, keys, observe, terminal
 from api.app import App, create_app
 from api.settings import PREFIX, Misconfigured, Settings, load
+from api.workers import Post, Workers
 from models.database import open_database, spare_memory_statistics
+
+log = structlog.get_logger()
 
 GRACE_SECONDS = 8
 """How long requests under way may take once we are told to stop; supervisors kill after 10."""
@@ -62,43 +66,84 @@ def serve(
     observe.set_up_logs(settings.log_format, settings.log_level)
     asyncio.run(_prepare(settings, first_key=not demo))
     greeting = asyncio.run(cli_demo.load_demo(settings)) if demo else _plain_greeting
-    if settings.workers > 1:
-        typer.echo(greeting(f"http://{settings.host}:{settings.port}"))
-        uvicorn.run("api.cli_serve:worker", factory=True, **_options(settings))
-        return
-    server = Server(settings, create_app(settings), greeting)
-    # What keeps it from starting it has logged by then, and it exits with a number of its own.
-    with suppress(SystemExit):
-        server.run()
-    if not server.started:
+    serve_alone = _serve_alone if settings.workers == 1 else _serve_together
+    # What keeps it from starting it has logged by then.
+    if not serve_alone(settings, greeting):
         raise Misconfigured(
             f"did not start at {settings.host}, port {settings.port}, as said above;"
             " if the port is taken, try --port"
         )
 
 
-def worker() -> App:
-    """Return the application of one of several processes, which has only the environment to go by."""
-    settings = load()
-    observe.set_up_logs(settings.log_format, settings.log_level)
-    return create_app(settings)
+def _serve_alone(settings: Settings, greeting: Callable[[str], str]) -> bool:
+    """Serve in this process; return whether it started."""
+
+    def started(host: str, port: int) -> None:
+        _greet(greeting, host, port)
+
+    server = Server(settings, create_app(settings), started)
+    with suppress(SystemExit):
+        server.run()
+    return server.started
+
+
+def _serve_together(settings: Settings, greeting: Callable[[str], str]) -> bool:
+    """Serve in several processes; return whether they started."""
+
+    def serve_one(post: Post) -> None:
+        server = Server(settings, create_app(settings), lambda _host, _port: post.started())
+        server.stop_with(post)
+        server.run(list(post.sockets))
+
+    try:
+        workers = Workers(
+            settings.workers, settings.host, settings.port, serve_one, GRACE_SECONDS + 1
+        )
+    except OSError as error:
+        log.warning("cannot_listen", why=str(error))
+        return False
+    return workers.run(lambda host, port: _greet(greeting, host, port))
+
+
+def _greet(greeting: Callable[[str], str], host: str, port: int) -> None:
+    typer.echo(greeting(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+    sys.stdout.flush()
 
 
 class Server(uvicorn.Server):
     """Uvicorn, but it says when it listens, tells the application when it stops, and exits 0."""
 
-    def __init__(self, settings: Settings, app: App, greeting: Callable[[str], str]) -> None:
-        super().__init__(uvicorn.Config(app, **_options(settings)))
+    def __init__(self, settings: Settings, app: App, listening: Callable[[str, int], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http="httptools",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                ws_max_size=settings.graphql_body_bytes_max,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
         self._app = app
-        self._greeting = greeting
+        self._listening = listening
+        self._post: Post | None = None
+
+    def stop_with(self, post: Post) -> None:
+        """Stop when the supervisor of this post is gone."""
+        self._post = post
 
     async def startup(self, sockets: Any = None) -> None:
         """Open everything, listen, and say so."""
+        if self._post is not None:
+            self._post.watch(lambda: self.handle_exit(signal.SIGTERM, None))
         await super().startup(sockets)
         if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            typer.echo(self._greeting(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
-            sys.stdout.flush()
+            self._listening(*self.servers[0].sockets[0].getsockname()[:2])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
@@ -116,22 +161,6 @@ class Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "workers": settings.workers,
-        "loop": "uvloop",
-        "http": "httptools",
-        "lifespan": "on",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "ws_max_size": settings.graphql_body_bytes_max,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
-    }
 
 
 async def _prepare(settings: Settings, *, first_key: bool) -> None:
