@@ -97,6 +97,7 @@ def _graph_door(
             opened.database,
             opened.ingest,
             limits,
+            queries=opened.queries,
             message_bytes_max=settings.message_bytes_max,
             new_id=new_id,
         )

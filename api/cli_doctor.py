@@ -18,10 +18,20 @@ from api import keys, terminal
 from api.settings import PREFIX, Settings, load
 from api.terminal import Json, print_json
 from models import migrate
-from models.database import Database, Transaction, Unavailable, open_database, sqlite_path
+from models.database import (
+    Database,
+    Transaction,
+    Unavailable,
+    open_database,
+    open_replica,
+    sqlite_path,
+)
 
+_URLS = {"database_url", "read_database_url"}
 FREE_BYTES_MIN = 1_000_000_000
 ADMIN_KEY_CHARACTERS_MIN = 20
+REPLICA_SECONDS = 3
+"""How long a replica is given to reach where its primary stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,7 @@ async def _examine(settings: Settings) -> dict[str, Any]:
             try:
                 about = await database.about()
                 checks += await _check_database(database, about, at)
+                checks += await _check_replica(database, settings)
             finally:
                 await database.close()
     checks += [*_check_space(url), *_check_admin_key(settings)]
@@ -109,7 +120,7 @@ def settings_in_force(settings: Settings) -> dict[str, Any]:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = "set, not shown"
-        elif name == "database_url":
+        elif name in _URLS and value is not None:
             value = make_url(value).render_as_string(hide_password=True)
         elif isinstance(value, tuple):
             value = ",".join(value)
@@ -147,6 +158,23 @@ async def _check_writable(database: Database) -> Check:
     except Unavailable as error:
         return Check("writable", ok=False, advice=str(error))
     return Check("writable", ok=True, advice="a transaction can be opened")
+
+
+async def _check_replica(database: Database, settings: Settings) -> list[Check]:
+    url = settings.read_database_url
+    if url is None:
+        return []
+    async with open_replica(
+        url, database, readers=1, behind_s_max=settings.read_lag_seconds_max
+    ) as replica:
+        for _ in range(REPLICA_SECONDS):
+            if replica.keeps_up:
+                break
+            await asyncio.sleep(1)
+        if replica.keeps_up:
+            return [Check("replica", ok=True, advice="it keeps up, and answers queries")]
+        advice = "it does not keep up, or does not answer: queries read the primary until it does"
+        return [Check("replica", ok=False, advice=advice)]
 
 
 async def _check_keys(database: Database) -> Check:

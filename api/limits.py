@@ -53,6 +53,16 @@ class QueueLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How old an answer may be."""
+
+    lag_seconds_max: float = _limit(
+        10.0,
+        "Seconds a replica may be behind. Beyond, /readyz says `lagging` and queries read the primary, so that no answer is older.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class GraphLimits:
     """What one GraphQL request may ask for."""
 

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
+from math import nan
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ class Metrics:
             buckets=_SECONDS_BUCKETS,
             registry=registry,
         )
+        # Looking labels up takes longer than counting; there are few of them.
+        self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._receipts = Counter(
             "calyx_receipts", "Receipts given, by outcome.", ["outcome"], registry=registry
         )
@@ -60,8 +63,14 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its time. `route` must be one of few words, never a path as sent."""
-        self._requests.labels(route, method if method in _METHODS else "other", status).inc()
-        self._seconds.labels(route).observe(seconds)
+        method = method if method in _METHODS else "other"
+        found = self._routes.get((route, method, status))
+        if found is None:
+            labelled = self._requests.labels(route, method, status), self._seconds.labels(route)
+            found = self._routes[route, method, status] = labelled
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
 
     def receipt(self, receipt: Receipt) -> None:
         """Count a receipt that was given."""
@@ -76,6 +85,15 @@ class Metrics:
     def watch_queue(self, messages_waiting: Callable[[], int]) -> None:
         """Ask `messages_waiting` whenever somebody looks."""
         self._queued.set_function(messages_waiting)
+
+    def watch_replica(self, behind_s: Callable[[], float | None]) -> None:
+        """Ask `behind_s` whenever somebody looks; what cannot be told is no number."""
+        lag = Gauge(
+            "calyx_replica_lag_seconds",
+            "Seconds the replica is behind, NaN when that cannot be told.",
+            registry=self.registry,
+        )
+        lag.set_function(lambda: nan if (found := behind_s()) is None else found)
 
 
 def set_up_logs(form: str, level: str) -> None:

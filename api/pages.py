@@ -25,6 +25,8 @@ from models.database import TimedOut, Unavailable
 TITLE = "Calyx"
 SUMMARY = "An open, self-hosted customer-data API: Segment events in, GraphQL out."
 _STATIC = Path(__file__).parent / "static"
+# With its replica behind, everything is served, from the primary.
+_WELCOME = {"ready", "lagging"}
 
 
 def pages(
@@ -77,13 +79,13 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get(
         "/readyz",
         tags=["Operation"],
-        summary="Whether requests should come here: 200 when `ready`.",
+        summary="Whether requests should come here: 200 when `ready`, or `lagging`: a replica is left aside.",
         responses={503: {"description": "`starting`, `draining`, `stopped` or `broken`."}},
     )
     async def readyz() -> JSONResponse:
         status, message = await _readiness(service)
         return JSONResponse(
-            {"status": status, "message": message}, 200 if status == "ready" else 503
+            {"status": status, "message": message}, 200 if status in _WELCOME else 503
         )
 
     @app.get(
@@ -112,6 +114,11 @@ async def _readiness(service: Service) -> tuple[str, str]:
         await service.opened().database.read("select 1 from workspaces limit 1")
     except (Unavailable, TimedOut) as error:
         return "broken", str(error)
+    replica = service.opened().replica
+    if replica is not None and not replica.keeps_up:
+        behind = replica.behind_s
+        lag = "does not answer" if behind is None else f"is {behind:.1f} seconds behind"
+        return "lagging", f"the replica {lag}: queries read the primary until it keeps up"
     return "ready", "requests are welcome"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,14 @@ from api.observe import Metrics
 from api.settings import Misconfigured, Settings
 from ingest.accept import Bounds, Ingest, QueueLimits
 from models import migrate
-from models.database import Database, Unavailable, open_database
+from models.database import (
+    Database,
+    Follower,
+    Queries,
+    Unavailable,
+    open_database,
+    open_replica,
+)
 from models.values import Micros
 
 USED_SECONDS = 60.0
@@ -42,6 +49,12 @@ class Opened:
     database: Database
     ingest: Ingest
     gate: Gate
+    replica: Follower | None = None
+
+    @property
+    def queries(self) -> Queries:
+        """Return what queries read from; all else reads the database itself."""
+        return self.replica or self.database
 
 
 class Service:
@@ -73,12 +86,14 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open everything; on the way out let what was taken in be committed, then close."""
-        database = await open_migrated(self._settings.database_url)
-        try:
+        async with AsyncExitStack() as stack:
+            database = await open_migrated(self._settings)
+            stack.push_async_callback(database.close)
+            replica = await self._replica(database, stack)
             ingest = self._ingest(database)
             ingest.start()
             gate = Gate(database, self._clock)
-            self._opened = Opened(database, ingest, gate)
+            self._opened = Opened(database, ingest, gate, replica)
             for call in self._when_open:
                 call(self._opened)
             noting = asyncio.create_task(self._note_used())
@@ -94,8 +109,21 @@ class Service:
                 await self._note_used_once()
                 self._opened = None
                 self.phase = Phase.STOPPED
-        finally:
-            await database.close()
+
+    async def _replica(self, database: Database, stack: AsyncExitStack) -> Follower | None:
+        settings = self._settings
+        if settings.read_database_url is None:
+            return None
+        opening = open_replica(
+            settings.read_database_url,
+            database,
+            readers=settings.read_connections,
+            seconds_max=settings.graphql_seconds_max,
+            behind_s_max=settings.read_lag_seconds_max,
+        )
+        replica = await stack.enter_async_context(opening)
+        self._metrics.watch_replica(lambda: replica.behind_s)
+        return replica
 
     def _ingest(self, database: Database) -> Ingest:
         body, queue = self._settings.body_limits, self._settings.queue_limits
@@ -122,11 +150,14 @@ class Service:
             log.warning("key_use_not_stored", why=str(error))
 
 
-async def open_migrated(url: str) -> Database:
+async def open_migrated(settings: Settings) -> Database:
     """Return the open database; raise Misconfigured unless its tables are those of this version."""
+    url = settings.database_url
     at, head = await migrate.current(url), migrate.head()
     if at != head:
         raise Misconfigured(
             f"the database is at migration {at or 'none'}, this version needs {head}: run `calyx migrate`"
         )
-    return await open_database(url)
+    return await open_database(
+        url, readers=settings.read_connections, seconds_max=settings.graphql_seconds_max
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.limits import BodyLimits, GraphLimits, QueueLimits
+from api.limits import BodyLimits, GraphLimits, QueueLimits, ReadLimits
 from models.database import Unsupported, is_shared, parse_url
 
 Limits = TypeVar("Limits", BodyLimits, GraphLimits, QueueLimits)
@@ -39,6 +39,17 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="sqlite+aiosqlite:///calyx.db",
         description="Where everything is kept: sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME.",
+    )
+    read_database_url: str | None = Field(
+        default=None,
+        description="A streaming replica of that PostgreSQL. Set, it answers queries; mutations and keys are read where they are written.",
+    )
+    read_lag_seconds_max: float = _limit(ReadLimits, "lag_seconds_max")
+    read_connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Connections of each process that read. Unset: 3 on SQLite, whose threads share an interpreter, 8 on PostgreSQL.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(
@@ -99,11 +110,12 @@ class Settings(BaseSettings):
     def _limits(self, kind: type[Limits], prefix: str) -> Limits:
         return kind(**{field.name: getattr(self, prefix + field.name) for field in fields(kind)})
 
-    @field_validator("database_url")
+    @field_validator("database_url", "read_database_url")
     @classmethod
-    def _known_database(cls, url: str) -> str:
+    def _known_database(cls, url: str | None) -> str | None:
         try:
-            parse_url(url)
+            if url is not None:
+                parse_url(url)
         except Unsupported as error:
             raise ValueError(str(error)) from None
         return url
@@ -141,6 +153,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"CALYX_WORKERS is {self.workers}, but SQLite lets one process write at a time and starves the others:"
                 " set CALYX_WORKERS=1, or CALYX_DATABASE_URL to PostgreSQL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replica_of_postgresql(self) -> Settings:
+        urls = (self.database_url, self.read_database_url)
+        if self.read_database_url is not None and not all(is_shared(url) for url in urls if url):
+            raise ValueError(
+                "CALYX_READ_DATABASE_URL names a replica of PostgreSQL, and SQLite has none:"
+                " unset it, or set both URLs to PostgreSQL"
             )
         return self
 

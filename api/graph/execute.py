@@ -74,8 +74,10 @@ class Graph:
         *,
         message_bytes_max: int,
         new_id: Callable[[], str],
+        queries: Reads | None = None,
     ) -> None:
         self.database = database
+        self.queries = queries or database
         self.ingest = ingest
         self.limits = limits
         self.message_bytes_max = message_bytes_max
@@ -103,7 +105,8 @@ class Graph:
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
         cost.check_cost(ready.cost, self.limits)
-        run = _Run(self, request, variables, ready)
+        mutates = document.kind is OperationType.MUTATION
+        run = _Run(self, request, variables, ready, mutates)
         if document.kind is OperationType.QUERY and _is_compiled(ready):
             text = await run.read(self.documents.statement(ready))
             return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
@@ -149,12 +152,15 @@ class _Run:
     request: GraphRequest
     variables: VariableValues
     ready: Ready
+    mutates: bool
 
     async def read(self, statement: Compiled, stated: Stated | None = None) -> str:
         """Return the JSON text that a statement gives."""
         arguments = statement.arguments(self._asked(stated))
-        limits = self.graph.limits
-        rows = await self.graph.database.read(statement.sql, arguments, limits.seconds_max)
+        # What a mutation answers is read where it was written: a replica may not have it yet.
+        graph = self.graph
+        source = graph.database if self.mutates else graph.queries
+        rows = await source.read(statement.sql, arguments, graph.limits.seconds_max)
         text: str = rows[0][0]
         return text
 
@@ -186,10 +192,10 @@ class _Run:
         """Return an error that says nothing of our insides."""
         original = error.original_error
         if original is None or isinstance(original, Failure):
-            return error if original is None else _located(original, error)
+            return error if original is None else original.at(error)
         if isinstance(original, GraphQLError):
             return error
-        return _located(told(original, self.request.request_id), error)
+        return told(original, self.request.request_id).at(error)
 
     def _asked(self, stated: Stated | None) -> Asked:
         request, graph = self.request, self.graph
@@ -213,10 +219,7 @@ def told(error: Exception, request_id: str) -> Failure:
         case TimedOut() | TimeoutError():
             return Failure(Code.TIMEOUT, "the operation took too long: ask for less at once")
         case Busy():
-            seconds = getattr(error, "retry_after", 1)
-            return Failure(
-                Code.UNAVAILABLE, str(error) or "busy: send it again", retryAfter=seconds
-            )
+            return Failure(Code.UNAVAILABLE, str(error), retryAfter=error.retry_after_s)
         case Unavailable():
             # What the database says of itself is for whoever runs it.
             log.warning("graphql_unavailable", request_id=request_id, why=str(error))
@@ -277,9 +280,3 @@ def _refused_payload(field: Field, errors: stating.Refused) -> dict[str, Any]:
                 {one.key: error.get(one.name) for one in inner} for error in told_errors
             ]
     return payload
-
-
-def _located(failure: Failure, where: GraphQLError) -> GraphQLError:
-    return GraphQLError(
-        failure.message, where.nodes, path=where.path, extensions=failure.extensions
-    )
