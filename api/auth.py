@@ -89,7 +89,7 @@ class Gate:
         """Return who has this key; raise an UNAUTHENTICATED refusal if nobody has."""
         if secret is None:
             raise _missing()
-        if not 0 < len(secret) <= SECRET_BYTES_MAX:
+        if len(secret) > SECRET_BYTES_MAX:
             raise _unknown()
         now = self._clock()
         digest = sha256(secret).digest()

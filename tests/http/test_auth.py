@@ -279,11 +279,16 @@ async def test_the_operators_admin_key_is_made_to_work_at_every_start(anywhere: 
     assert len(await keys.listed(anywhere.database)) == len(Scope) + 1
 
 
-async def test_a_secret_of_another_workspace_is_refused(anywhere: Running) -> None:
+async def test_a_secret_of_another_workspace_is_refused_and_its_key_stays_as_it_is(
+    anywhere: Running,
+) -> None:
     other, _ = await keys.ensure_workspace(anywhere.database, "other", NOON)
-    wanted = Wanted("", frozenset({Scope.READ}), secret=anywhere.secrets[Scope.READ])
+    secret = anywhere.secrets[Scope.READ]
+    before = await keys.listed(anywhere.database)
+    wanted = Wanted("", frozenset({Scope.ADMIN}), secret=secret)
     with pytest.raises(Refused, match="another workspace"):
         await keys.create(anywhere.database, other.workspace, wanted, now=NOON)
+    assert await keys.listed(anywhere.database) == before
 
 
 async def test_a_key_without_scopes_is_refused(calyx: Running) -> None:

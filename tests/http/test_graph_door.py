@@ -123,3 +123,12 @@ async def test_its_limits_are_those_of_the_settings(sqlite_url: str) -> None:
         query = "{ customers { nodes { userId } } }"
         answer = await calyx.post("/graphql", json={"query": query}, headers=calyx.key(Scope.READ))
     assert answer.json()["errors"][0]["extensions"]["code"] == "DEPTH_LIMIT"
+
+
+async def test_a_fault_of_ours_is_told_as_a_graphql_error_too(calyx: Running) -> None:
+    await calyx.database.close()
+    headers = {"Authorization": "Bearer never seen before"}
+    answer = await calyx.client.post("/graphql", json={"query": QUERY}, headers=headers)
+    assert answer.status_code >= 500
+    assert answer.json()["errors"][0]["extensions"]["code"] in {"INTERNAL", "UNAVAILABLE"}
+    assert answer.headers["x-request-id"]
