@@ -11,6 +11,10 @@ PlaceKind = Literal["text", "number", "key"]
 class Reading(Protocol):
     """How one database says what every query needs. Arguments and results are SQL text."""
 
+    def fits(self, sql: str) -> bool:
+        """Return whether the database can read a statement that nests as this one does."""
+        ...
+
     def place(self, number: int, kind: PlaceKind) -> str:
         """Return the place of a bound value."""
         ...

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 from models.dialect_read import PlaceKind
 
+# What SQLite says of a statement that is too long or too deep for it.
+_TOO_MUCH = ("overflow", "too large", "too big", "too many", "too deep")
 _BLANK = "' ' || char(9, 10, 11, 12, 13)"
 
 
 class SqliteReading:
     """SQLite, from 3.38 on."""
+
+    def fits(self, sql: str) -> bool:
+        # SQLite's parser has a stack of 100 entries. It is asked where nothing can be read or done:
+        # a statement that it understands, it refuses because there are no such tables.
+        with closing(sqlite3.connect(":memory:")) as nowhere:
+            try:
+                nowhere.execute(sql)
+            except sqlite3.Error as error:
+                return not any(words in str(error) for words in _TOO_MUCH)
+        return True
 
     def place(self, number: int, kind: PlaceKind) -> str:  # noqa: ARG002 (SQLite asks the value)
         return f"?{number}"
@@ -20,7 +34,7 @@ class SqliteReading:
         return f"json_quote({text})"
 
     def printed(self, number: str, *, nullable: bool) -> str:
-        return f"coalesce({number}, 'null')" if nullable else f"({number})"
+        return f"coalesce({number}, 'null')" if nullable else number
 
     def moment(self, micros: str, *, nullable: bool) -> str:
         seconds = f"strftime('%Y-%m-%dT%H:%M:%S.', {micros} / 1000000, 'unixepoch')"

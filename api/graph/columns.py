@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import strawberry
 
 from api.graph.plan import Field
-from api.graph.statement import Row, Sql
+from api.graph.statement import Row, Sql, Text
 
 if TYPE_CHECKING:
     from api.graph.compile import Compile
 
-Render = Callable[["Compile", Row, Field], Sql]
+Render = Callable[["Compile", Row, Field], Sql | Text]
 """Return the expression of a field's JSON text, which is never null."""
 
 Resolver = TypeVar("Resolver", bound=Callable[..., object])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from graphql import GraphQLSchema, is_object_type
 
 from api.graph.columns import Render
+from api.graph.failures import Code, Failure
 from api.graph.plan import Field, Plan
 from api.graph.statement import Compiled, Draft, Row, Sql, Text
 from models.dialect_read import Reading
@@ -33,13 +34,25 @@ def compile_plan(plan: Plan, renders: Renders, dialect: Reading) -> Compiled:
     """Return the statement that answers a whole operation."""
     draft = Draft(dialect)
     root = Row("", "")
-    return draft.done(Compile(draft, renders).members(root, plan.root, plan.fields))
+    return _done(draft, Compile(draft, renders).members(root, plan.root, plan.fields))
 
 
 def compile_field(field: Field, parent: str, renders: Renders, dialect: Reading) -> Compiled:
     """Return the statement that answers one field, for an executor that reads what it gives."""
     draft = Draft(dialect, typed=True)
-    return draft.done(Compile(draft, renders).render(parent, Row("", ""), field))
+    text = Text().add(Compile(draft, renders).render(parent, Row("", ""), field))
+    return _done(draft, text.done())
+
+
+def _done(draft: Draft, sql: Sql) -> Compiled:
+    compiled = draft.done(sql)
+    if not draft.dialect.fits(compiled.sql):
+        raise Failure(
+            Code.DEPTH_LIMIT,
+            "the operation nests more than the database can read in one statement:"
+            " nest fewer lists or conditions within each other, or ask in several requests",
+        )
+    return compiled
 
 
 class Compile:
@@ -50,7 +63,7 @@ class Compile:
         self.dialect = draft.dialect
         self.renders = renders
 
-    def render(self, kind: str, row: Row, field: Field) -> Sql:
+    def render(self, kind: str, row: Row, field: Field) -> Sql | Text:
         """Return the JSON text of one field of an object."""
         return self.renders[kind, field.name](self, row, field)
 
@@ -71,7 +84,7 @@ class Compile:
             if field.name == "__typename":
                 text.constant(f'"{kind}"')
             else:
-                text.sql(self.render(kind, row, field))
+                text.add(self.render(kind, row, field))
         return text.constant("}").done()
 
     def one(

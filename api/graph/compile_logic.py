@@ -52,7 +52,9 @@ def combined(
 
 def any_of(parts: list[Sql]) -> Sql:
     """Return that at least one of these holds."""
-    return " OR ".join(f"({each})" for each in parts) or NEVER
+    if len(parts) == 1:
+        return parts[0]
+    return f"({' OR '.join(parts)})" if parts else NEVER
 
 
 def text(column: str, folded: str | None = None, *, nullable: bool = True) -> Condition:

@@ -30,7 +30,7 @@ class Listing:
     name: str = field(default="")
 
 
-def connection(c: Compile, listing: Listing, asked: Field) -> Sql:
+def connection(c: Compile, listing: Listing, asked: Field) -> Text:
     """Return the JSON of a connection; it reads rows only if something of them is asked for."""
     return _Connection(c, listing, asked).done()
 
@@ -60,28 +60,31 @@ class _Connection:
             or bool(asked_of_page & {"startCursor", "endCursor"})
         )
 
-    def done(self) -> Sql:
+    def done(self) -> Text:
         text = Text().constant("{")
         reads_rows = False
         for at, each in enumerate(self._fields):
             text.constant(f'{"," if at else ""}"{each.key}":')
             match each.name:
                 case "edges":
-                    reads_rows = True
                     text.constant("[").sql(self._joined(self._edge_object(each))).constant("]")
                 case "nodes":
-                    reads_rows = True
                     node = self._c.object(self._row, each.type, each)
                     text.constant("[").sql(self._joined(node)).constant("]")
                 case "pageInfo":
-                    reads_rows = True
-                    text.sql(self._page_info(each))
+                    text.add(self._page_info(each))
                 case "totalCount":
                     text.sql(self._count())
                 case _:
                     text.constant(f'"{self._kind}"')
-        whole = text.constant("}").done()
-        return f"(SELECT {whole} FROM ({self._rows()}) AS {self._x})" if reads_rows else whole
+            reads_rows = reads_rows or each.name in {"edges", "nodes", "pageInfo"}
+        text.constant("}")
+        if not reads_rows:
+            return text
+        # What is the same for every row stays outside, where it nests nothing.
+        before, varying, after = text.parted()
+        rows = f"(SELECT {varying.done()} FROM ({self._rows()}) AS {self._x})"
+        return before.sql(rows).add(after)
 
     def _page_fields(self) -> list[Field]:
         infos = [each for each in self._fields if each.name == "pageInfo"]
@@ -105,13 +108,13 @@ class _Connection:
                 case "__typename":
                     text.constant(f'"{asked.type}"')
                 case _:
-                    text.sql(self._c.render(asked.type, self._edge, each))
+                    text.add(self._c.render(asked.type, self._edge, each))
         return text.constant("}").done()
 
     def _cursor(self) -> Sql:
         return self._order.cursor(self._draft, self._row)
 
-    def _page_info(self, asked: Field) -> Sql:
+    def _page_info(self, asked: Field) -> Text:
         text = Text().constant("{")
         for at, each in enumerate((asked.selection or {})["PageInfo"]):
             text.constant(f'{"," if at else ""}"{each.key}":')
@@ -126,7 +129,7 @@ class _Connection:
                     text.sql(self._edge_cursor(first=False))
                 case _:
                     text.constant('"PageInfo"')
-        return text.constant("}").done()
+        return text.constant("}")
 
     def _has_next(self) -> Sql:
         beyond = self._rows_beyond(self._before, before=False)

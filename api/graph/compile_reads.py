@@ -15,7 +15,7 @@ from api.graph.compile_pages import Listing, connection
 from api.graph.failures import bad_input
 from api.graph.ids import BadId
 from api.graph.plan import Field, Leaf
-from api.graph.statement import Binder, Row, Sql
+from api.graph.statement import Binder, Row, Sql, Text
 from models.values import Entity, Kind
 
 
@@ -101,7 +101,7 @@ def customer_of_event(c: Compile, row: Row, field: Field) -> Sql:
     return c.one(field, "Customer", found, {i: "identities", t: "customers"}, where)
 
 
-def customers(c: Compile, _: Row, field: Field) -> Sql:
+def customers(c: Compile, _: Row, field: Field) -> Text:
     """List customers."""
     draft, t = c.draft, c.draft.alias("t")
     order = orders.asked_order(draft, t, field.given("orderBy"), [(t, CUSTOMER_COLUMNS)])
@@ -114,7 +114,7 @@ def customers(c: Compile, _: Row, field: Field) -> Sql:
     return connection(c, listing, field)
 
 
-def accounts(c: Compile, _: Row, field: Field) -> Sql:
+def accounts(c: Compile, _: Row, field: Field) -> Text:
     """List accounts, deleted ones only where the filter mentions them."""
     draft, t = c.draft, c.draft.alias("t")
     order = orders.asked_order(draft, t, field.given("orderBy"), [(t, ACCOUNT_COLUMNS)])
@@ -128,7 +128,7 @@ def accounts(c: Compile, _: Row, field: Field) -> Sql:
     return connection(c, listing, field)
 
 
-def accounts_of_customer(c: Compile, row: Row, field: Field) -> Sql:
+def accounts_of_customer(c: Compile, row: Row, field: Field) -> Text:
     """List the accounts that a customer is a member of, the latest joined first."""
     draft, m, t = c.draft, c.draft.alias("m"), c.draft.alias("t")
     where = [
@@ -144,7 +144,7 @@ def accounts_of_customer(c: Compile, row: Row, field: Field) -> Sql:
     return connection(c, listing, field)
 
 
-def members_of_account(c: Compile, row: Row, field: Field) -> Sql:
+def members_of_account(c: Compile, row: Row, field: Field) -> Text:
     """List the customers who are members of an account."""
     draft, m, t = c.draft, c.draft.alias("m"), c.draft.alias("t")
     columns = [(m, MEMBER_COLUMNS), (t, CUSTOMER_COLUMNS)]
@@ -160,13 +160,13 @@ def members_of_account(c: Compile, row: Row, field: Field) -> Sql:
     return connection(c, listing, field)
 
 
-def events(c: Compile, _: Row, field: Field) -> Sql:
+def events(c: Compile, _: Row, field: Field) -> Text:
     """List the events of the workspace."""
     t = c.draft.alias("t")
     return _events(c, t, [f"{t}.veil = 0"], field)
 
 
-def timeline(c: Compile, row: Row, field: Field) -> Sql:
+def timeline(c: Compile, row: Row, field: Field) -> Text:
     """List the events of a customer or an account."""
     t, owner = c.draft.alias("t"), row.column("id")
     if row.entity == Entity.CUSTOMER:
@@ -174,7 +174,7 @@ def timeline(c: Compile, row: Row, field: Field) -> Sql:
     return _events(c, t, [event_filters.of_account(t, owner)], field)
 
 
-def _events(c: Compile, t: str, where: list[Sql], field: Field) -> Sql:
+def _events(c: Compile, t: str, where: list[Sql], field: Field) -> Text:
     where = [*where, event_filters.event_condition(c.draft, t, field.given("where"))]
     order = [orders.number(t, "at"), orders.text(t, "message_id", descending=True)]
     listing = Listing("Event", t, {t: "events"}, where, closed(order, t))

@@ -15,7 +15,7 @@ from api.graph.enums import FlagOrigin
 from api.graph.failures import bad_input
 from api.graph.page import SIZE_MAX
 from api.graph.plan import Field, Leaf
-from api.graph.statement import Row, Sql
+from api.graph.statement import Row, Sql, Text
 from models.values import Entity
 
 ORIGINS = ("TRAIT", "ENGAGE")
@@ -219,7 +219,7 @@ def audience_by_name(c: Compile, field: Field, entity: Sql, key: Sql) -> Sql:
     return c.one(field, "Audience", Row(t, t), {t: "audiences"}, where)
 
 
-def audiences(c: Compile, _: Row, field: Field) -> Sql:
+def audiences(c: Compile, _: Row, field: Field) -> Text:
     """List the catalog of audiences, by key."""
     draft, t = c.draft, c.draft.alias("t")
     where = [_in_use(c, t)]
@@ -293,14 +293,14 @@ def audience_member_count(c: Compile, row: Row, _: Field) -> Sql:
     return f"CASE {row.column('entity')} WHEN 0 THEN {people} ELSE {firms} END"
 
 
-def audience_customers(c: Compile, row: Row, field: Field) -> Sql:
+def audience_customers(c: Compile, row: Row, field: Field) -> Text:
     """List the customers who are in an audience, the latest entered first."""
     t = c.draft.alias("t")
     condition = filters.customer_condition(c.draft, t, field.given("where"))
     return _audience_members(c, row, field, t, Entity.CUSTOMER, condition)
 
 
-def audience_accounts(c: Compile, row: Row, field: Field) -> Sql:
+def audience_accounts(c: Compile, row: Row, field: Field) -> Text:
     """List the accounts that are in an audience, the latest entered first."""
     t = c.draft.alias("t")
     condition = filters.listed_account_condition(c.draft, t, field.given("where"))
@@ -309,7 +309,7 @@ def audience_accounts(c: Compile, row: Row, field: Field) -> Sql:
 
 def _audience_members(
     c: Compile, row: Row, field: Field, t: str, entity: Entity, condition: Sql
-) -> Sql:
+) -> Text:
     f = c.draft.alias("f")
     kind, table = (
         ("Customer", "customers") if entity is Entity.CUSTOMER else ("Account", "accounts")

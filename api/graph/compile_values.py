@@ -28,8 +28,11 @@ class Operand(NamedTuple):
 
 
 def every(conditions: list[Sql]) -> Sql:
-    """Return that all of these hold."""
-    return " AND ".join(f"({each})" for each in conditions) or ALWAYS
+    """Return that all of these hold; no condition has an OR outside of parentheses."""
+    if len(conditions) == 1:
+        return conditions[0]
+    # Parentheses are rare, because SQLite reads a statement only so deep.
+    return f"({' AND '.join(conditions)})" if conditions else ALWAYS
 
 
 def operators(given: Value, what: str) -> Iterator[tuple[str, Leaf]]:

@@ -24,17 +24,31 @@ class Code(StrEnum):
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
 
 
+Nodes = Collection[Node] | Node | None
+
+
 class Failure(GraphQLError):
     """An error that the caller is told of as it is: its code, and in the message what to do."""
 
     def __init__(
-        self, code: Code, message: str, nodes: Collection[Node] | Node | None = None, **more: Any
+        self,
+        code: Code,
+        message: str,
+        nodes: Nodes = None,
+        path: Collection[str | int] | None = None,
+        **more: Any,
     ) -> None:
-        super().__init__(message, nodes, extensions={"code": code.value, **more})
+        extensions = {"code": code.value, **more}
+        super().__init__(message, nodes, path=path, extensions=extensions)
         self.code = code
 
+    def at(self, where: GraphQLError) -> Failure:
+        """Return this failure at the place of another error."""
+        more = {key: value for key, value in (self.extensions or {}).items() if key != "code"}
+        return Failure(self.code, self.message, where.nodes, where.path, **more)
 
-def bad_input(message: str, nodes: Collection[Node] | Node | None = None) -> Failure:
+
+def bad_input(message: str, nodes: Nodes = None) -> Failure:
     """Return the failure of input that cannot be used; the message says what to send."""
     return Failure(Code.BAD_USER_INPUT, message, nodes)
 

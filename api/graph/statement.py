@@ -16,8 +16,8 @@ from models.values import Micros, Receipt, Workspace
 Sql = str
 """The text of an expression."""
 
-# A chain of `||` nests as deep as it is long, and SQLite stops at 1,000.
-_CHAIN_MAX = 24
+# A chain of `||` nests as deep as it is long, and SQLite stops at 1,000 for a whole statement.
+_CHAIN_MAX = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class Draft:
                 places[mark[0]] = self.dialect.place(len(binders), kind)
             return places[mark[0]]
 
+        # First, so that it is `?1` in every statement that reads a table.
+        _MARK.sub(place, self.workspace if self.workspace in sql else "")
         return Compiled(f"SELECT {_MARK.sub(place, sql)}", tuple(binders))
 
     def stored(
@@ -180,9 +182,26 @@ class Text:
         return self
 
     def sql(self, sql: Sql) -> Text:
-        """Add the text that an expression gives; it must never be null."""
-        self._parts.append((True, f"({sql})"))
+        """Add the text that an expression gives: an operand of `||` that is never null."""
+        self._parts.append((True, sql))
         return self
+
+    def add(self, piece: Sql | Text) -> Text:
+        """Add the text of an expression, or all parts of another text."""
+        if isinstance(piece, str):
+            return self.sql(piece)
+        for is_sql, part in piece._parts:  # noqa: SLF001 (of its own class)
+            if is_sql:
+                self.sql(part)
+            else:
+                self.constant(part)
+        return self
+
+    def parted(self) -> tuple[Text, Text, Text]:
+        """Return the constants it begins with, what varies, and the constants it ends with."""
+        varying = [at for at, (is_sql, _) in enumerate(self._parts) if is_sql] or [0]
+        first, last = varying[0], varying[-1] + 1
+        return Text(self._parts[:first]), Text(self._parts[first:last]), Text(self._parts[last:])
 
     def done(self) -> Sql:
         """Return the expression of the whole text."""

@@ -69,7 +69,7 @@ class Asking:
         found: dict[str, Any] = json.loads((await self.answer(query, variables, **more)).body)
         return found
 
-    async def data(
+    async def get(
         self, query: str, variables: Mapping[str, Any] | None = None, **more: Any
     ) -> dict[str, Any]:
         """Return the data of an answer without errors."""
@@ -99,7 +99,7 @@ async def a_graph(url: str, limits: GraphLimits | None = None) -> AsyncIterator[
     database = await open_database(url, readers=1)
     try:
         if isinstance(database, SqliteDatabase):
-            for reader in database._readers:  # noqa: SLF001
+            for reader in database._readers:  # noqa: SLF001 (until the database teaches them itself)
                 for name, (size, call) in SQLITE_FUNCTIONS.items():
                     await reader.create_function(name, size, call, deterministic=True)
         ingest = Ingest(database)

@@ -141,7 +141,7 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
           ofAccounts: audience(key: "vip", entity: ACCOUNT) { memberCount accounts { nodes { groupId } } }
           none: audience(key: "a'b") { id }
         }""",
-        {"typed": "ОРДЕР_.ключ"[7:]},
+        {"typed": "КЛЮ"},
     ),
     "searches": (
         """{ a: customers(search: "ADA") { nodes { name } }
@@ -198,7 +198,7 @@ async def test_one_statement_answers_as_plain_resolvers_do(
     world: Asking, rows: Rows, name: str
 ) -> None:
     query, variables = DOCUMENTS[name]
-    found = await world.data(query, variables)
+    found = await world.get(query, variables)
     assert found == answer(rows, query, variables)
     assert len(world.database.asked) == 1
 
@@ -206,13 +206,13 @@ async def test_one_statement_answers_as_plain_resolvers_do(
 @pytest.mark.parametrize("name", DOCUMENTS)
 async def test_the_executor_answers_the_same(world: Asking, name: str) -> None:
     query, variables = DOCUMENTS[name]
-    compiled = await world.data(query, variables)
+    compiled = await world.get(query, variables)
     before, brace, after = query.partition("{ ") if "query" not in query else ("", "", "")
     mixed = f"{before}{brace}__schema {{ queryType {{ name }} }} {after}"
     if not brace:
         head, _, body = query.partition(") {")
         mixed = f"{head}) {{ __schema {{ queryType {{ name }} }} {body}"
-    executed = await world.data(mixed, variables)
+    executed = await world.get(mixed, variables)
     assert executed.pop("__schema") == {"queryType": {"name": "Query"}}
     assert executed == compiled
 
@@ -221,14 +221,14 @@ async def test_the_same_rows_are_one_statement_however_many_they_are(world: Aski
     query = "query($n: Int!) { customers(first: $n) { nodes { accounts { nodes { members(first: 10) { nodes { id } } } } } } }"
     for size in (1, 4):
         world.database.asked.clear()
-        await world.data(query, {"n": size})
+        await world.get(query, {"n": size})
         assert len(world.database.asked) == 1
 
 
 async def test_nodes_are_found_by_every_kind_of_id(world: Asking, rows: Rows) -> None:
     query = """{ customers(first: 2) { nodes { id } } accounts(first: 1) { nodes { id } }
       events(first: 1) { nodes { id } } audiences(first: 2) { nodes { id } } }"""
-    found = await world.data(query)
+    found = await world.get(query)
     ids = [node["id"] for page in found.values() for node in page["nodes"]]
     # Whoever was joined into another is found as that other.
     ids += [
@@ -237,23 +237,24 @@ async def test_nodes_are_found_by_every_kind_of_id(world: Asking, rows: Rows) ->
     ids += [
         "cus_" + "0" * 32,
         "trk_" + "0" * 32,
-        "aud_" + "zvip".encode().hex().replace("7a", "63", 1),
+        "aud_" + b"cvip".hex(),
+        "aud_" + b"cnobody".hex(),
     ]
     asked = """query($ids: [ID!]!) { nodes(ids: $ids) { __typename id ...on Profile { name }
       ...on Customer { userId } ...on Audience { key entity } ...on Event { type } } }"""
     world.database.asked.clear()
-    assert await world.data(asked, {"ids": ids}) == answer(rows, asked, {"ids": ids})
+    assert await world.get(asked, {"ids": ids}) == answer(rows, asked, {"ids": ids})
     assert len(world.database.asked) == 1
     for each in ids:
         one = "query($id: ID!) { node(id: $id) { __typename id ...on Customer { userId } } }"
-        assert await world.data(one, {"id": each}) == answer(rows, one, {"id": each})
+        assert await world.get(one, {"id": each}) == answer(rows, one, {"id": each})
 
 
 async def test_own_key_and_workspace_are_nodes_and_others_are_not(world: Asking) -> None:
-    own = await world.data("{ viewer { key { id } workspace { id } } }")
+    own = await world.get("{ viewer { key { id } workspace { id } } }")
     ids = [own["viewer"]["key"]["id"], own["viewer"]["workspace"]["id"]]
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
-    found = await world.data(query, {"ids": [*ids, "key_" + "0" * 32, "wsp_" + "0" * 32]})
+    found = await world.get(query, {"ids": [*ids, "key_" + "0" * 32, "wsp_" + "0" * 32]})
     assert found["nodes"] == [
         {"__typename": "ApiKey", "id": ids[0]},
         {"__typename": "Workspace", "id": ids[1]},

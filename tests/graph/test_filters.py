@@ -45,7 +45,7 @@ def check(url: str, rows: Rows, query: str, cases: Sequence[dict[str, Any]]) -> 
     async def ask() -> None:
         async with a_graph(url) as asking:
             for variables in cases:
-                assert await asking.data(query, variables) == answer(rows, query, variables), (
+                assert await asking.get(query, variables) == answer(rows, query, variables), (
                     variables
                 )
 
@@ -96,7 +96,7 @@ def test_not_is_the_exact_complement(world_url: str, cases: Cases) -> None:
     async def ask() -> None:
         async with a_graph(world_url) as asking:
             for variables in cases:
-                found = await asking.data(query, variables)
+                found = await asking.get(query, variables)
                 counts = {name: page["totalCount"] for name, page in found.items()}
                 assert counts["in"] + counts["out"] == counts["all"], variables
 
@@ -146,14 +146,14 @@ async def test_a_filter_that_is_null_or_empty_is_as_if_not_given(
     world: Asking, rows: Rows, where: Any
 ) -> None:
     query = "query($where: CustomerFilter) { customers(where: $where) { totalCount } }"
-    found = await world.data(query, {"where": where})
+    found = await world.get(query, {"where": where})
     assert found == answer(rows, query, {"where": where})
     if where is None or "events" not in where:
         assert found["customers"]["totalCount"] == len(rows.customers)
 
 
 async def test_an_empty_or_holds_for_nobody(world: Asking) -> None:
-    found = await world.data("{ customers(where: {or: []}) { totalCount nodes { id } } }")
+    found = await world.get("{ customers(where: {or: []}) { totalCount nodes { id } } }")
     assert found["customers"] == {"totalCount": 0, "nodes": []}
 
 
@@ -183,14 +183,14 @@ async def test_what_callers_send_is_never_part_of_a_statement(world: Asking, key
       customer(userId: $id) { trait(key: $key) { key } traits(keys: [$key]) inAudience(key: $key) }
       audience(key: $key) { id } }"""
     world.database.asked.clear()
-    first = await world.data(query, {"key": "plan", "id": "u7"})
+    first = await world.get(query, {"key": "plan", "id": "u7"})
     assert first["customer"]["traits"]
-    found = await world.data(query, {"key": key, "id": "u7"})
+    found = await world.get(query, {"key": key, "id": "u7"})
     assert found["customer"] == {"trait": None, "traits": {}, "inAudience": False}
     (sql, _), (other, _) = world.database.asked
     assert sql == other
     literal = query.replace("$key: String!, ", "").replace("$key", json_text(key))
-    assert (await world.data(literal, {"id": "u7"})) == found
+    assert (await world.get(literal, {"id": "u7"})) == found
     assert key not in world.database.asked[-1][0].replace(":::", "") or key in {"'", '"', "\\"}
 
 

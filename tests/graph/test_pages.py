@@ -27,7 +27,7 @@ async def walk(asking: Asking, order: Any, size: int, *, backward: bool) -> list
     cursor = None
     for _ in range(100):
         page = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
-        answered = await asking.data(WALK, {"order": order, **page})
+        answered = await asking.get(WALK, {"order": order, **page})
         connection = answered["customers"]
         ids = [edge["node"]["id"] for edge in connection["edges"]]
         assert ids == [node["id"] for node in connection["nodes"]]
@@ -76,7 +76,7 @@ async def test_timelines_and_members_are_walked_as_lists_are(
         ids: list[str] = []
         cursor, more = None, True
         while more:
-            found = await world.data(query, {"n": size, name: cursor})
+            found = await world.get(query, {"n": size, name: cursor})
             page = found["account"][name]
             ids += [node["id"] for node in page["nodes"]]
             cursor, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
@@ -99,7 +99,7 @@ async def test_what_arrives_during_a_walk_moves_no_other_row(empty: Asking) -> N
     seen: list[str] = []
     cursor, more, step = None, True, 0
     while more:
-        page = (await empty.data(query, {"after": cursor}))["customers"]
+        page = (await empty.get(query, {"after": cursor}))["customers"]
         seen += [node["userId"] for node in page["nodes"]]
         cursor, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
         step += 1
@@ -118,18 +118,18 @@ async def test_what_arrives_during_a_walk_moves_no_other_row(empty: Asking) -> N
 
 
 async def test_rows_around_a_page_are_told_of(world: Asking) -> None:
-    whole = (await world.data(WALK, {"first": 100}))["customers"]["edges"]
+    whole = (await world.get(WALK, {"first": 100}))["customers"]["edges"]
     third, sixth = whole[2]["cursor"], whole[5]["cursor"]
-    between = (await world.data(WALK, {"first": 2, "after": third, "before": sixth}))["customers"]
+    between = (await world.get(WALK, {"first": 2, "after": third, "before": sixth}))["customers"]
     assert [edge["cursor"] for edge in between["edges"]] == [whole[3]["cursor"], whole[4]["cursor"]]
     assert between["pageInfo"]["hasNextPage"]
     assert between["pageInfo"]["hasPreviousPage"]
-    last = (await world.data(WALK, {"last": 2, "after": third}))["customers"]
+    last = (await world.get(WALK, {"last": 2, "after": third}))["customers"]
     assert [edge["cursor"] for edge in last["edges"]] == [edge["cursor"] for edge in whole[-2:]]
     assert not last["pageInfo"]["hasNextPage"]
-    first = (await world.data(WALK, {"before": third}))["customers"]
+    first = (await world.get(WALK, {"before": third}))["customers"]
     assert [edge["cursor"] for edge in first["edges"]] == [edge["cursor"] for edge in whole[:2]]
-    beyond = (await world.data(WALK, {"first": 2, "after": whole[-1]["cursor"]}))["customers"]
+    beyond = (await world.get(WALK, {"first": 2, "after": whole[-1]["cursor"]}))["customers"]
     assert beyond["edges"] == []
     assert beyond["pageInfo"] == {
         "hasNextPage": False,
@@ -140,7 +140,7 @@ async def test_rows_around_a_page_are_told_of(world: Asking) -> None:
 
 
 async def test_a_cursor_counts_only_where_it_came_from(world: Asking) -> None:
-    found = await world.data(
+    found = await world.get(
         """{ customers(first: 1) { pageInfo { endCursor } }
           byName: customers(first: 1, orderBy: [{field: NAME}]) { pageInfo { endCursor } }
           byPlan: customers(first: 1, orderBy: [{trait: "plan"}]) { pageInfo { endCursor } }
@@ -151,7 +151,7 @@ async def test_a_cursor_counts_only_where_it_came_from(world: Asking) -> None:
     plain = "query($after: String) { customers(after: $after) { nodes { id } } }"
     cursors = {name: page["pageInfo"]["endCursor"] for name, page in found.items()}
     assert len(set(cursors.values())) == len(cursors)
-    await world.data(plain, {"after": cursors.pop("customers")})
+    await world.get(plain, {"after": cursors.pop("customers")})
     for cursor in cursors.values():
         assert await world.code(plain, {"after": cursor}) == "BAD_USER_INPUT"
 
@@ -177,5 +177,5 @@ async def test_a_page_has_0_to_100_rows_from_one_end(world: Asking, page: str) -
 
 async def test_a_null_page_is_the_default_page(world: Asking) -> None:
     query = "query($n: Int, $c: String) { customers(first: $n, last: $n, after: $c, before: $c) { nodes { id } } }"
-    assert await world.data(query) == await world.data("{ customers { nodes { id } } }")
-    assert await world.data(query, {"n": None, "c": None}) == await world.data(query)
+    assert await world.get(query) == await world.get("{ customers { nodes { id } } }")
+    assert await world.get(query, {"n": None, "c": None}) == await world.get(query)

@@ -1,0 +1,204 @@
+"""The served schema holds the public contract: every name, and what each says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    find_breaking_changes,
+    parse,
+    validate,
+)
+
+from api.graph.compile import renders
+from api.graph.schema import print_schema, schema
+from tests.graph.graphs import Asking
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "tests" / "contract" / "contract.graphql"
+PAGES = ROOT / "tests" / "contract" / "documents"
+
+MISSING = {
+    "receipts and quarantine can be asked for, and messages explained, once the log is queried": [
+        "QuarantinedMessage",
+        "QuarantineConnection",
+        "QuarantineEdge",
+        "Explanation",
+        "Effect",
+        "EffectKind",
+        "Query.receipt",
+        "Query.quarantine",
+        "Query.explain",
+        "Receipt.quarantined",
+        "RetryInput",
+        "ReceiptPayload",
+        "Mutation.retryQuarantined",
+    ],
+    "what was known then, and every write of a trait, come with the history of the log": [
+        "Query.customer(asOf:)",
+        "Query.account(asOf:)",
+        "Audience.customers(asOf:)",
+        "Audience.accounts(asOf:)",
+        "TraitChange",
+        "TraitChangeConnection",
+        "TraitChangeEdge",
+        "Profile.traitHistory",
+        "Customer.traitHistory",
+        "Account.traitHistory",
+    ],
+    "erasing comes with the operator's side of the log": [
+        "EraseCustomerInput",
+        "ErasePayload",
+        "Erasure",
+        "Mutation.eraseCustomer",
+    ],
+    "keys and audit come with administration by API": [
+        "AuditEntry",
+        "AuditEntryConnection",
+        "AuditEntryEdge",
+        "ApiKeyConnection",
+        "ApiKeyEdge",
+        "Query.apiKeys",
+        "Query.auditLog",
+        "CreateApiKeyInput",
+        "RevokeApiKeyInput",
+        "ApiKeyPayload",
+        "CreateApiKeyPayload",
+        "Mutation.createApiKey",
+        "Mutation.revokeApiKey",
+    ],
+    "trait keys and indexes, and what is counted per interval, come with dashboards": [
+        "TraitKey",
+        "TraitKeyConnection",
+        "TraitKeyEdge",
+        "TraitType",
+        "Query.traitKeys",
+        "IndexTraitInput",
+        "TraitKeyPayload",
+        "Mutation.indexTrait",
+        "StatsBucket",
+        "Query.stats",
+        "Interval",
+        "Audience.activity",
+        "AudienceActivityBucket",
+    ],
+    "subscriptions come with the live side": [
+        "Subscription",
+        "CustomerChange",
+        "CustomerChangeKind",
+    ],
+}
+
+# Operations of pages that need what is missing.
+LATER = {
+    "AudiencePage",
+    "CustomerAsOf",
+    "CustomerForms",
+    "CustomerListLive",
+    "CustomerLive",
+    "EventTail",
+    "FilterBuilder",
+    "KeysPage",
+    "MessageDoctor",
+    "Overview",
+    "QuarantinePage",
+    "TraitHistory",
+}
+
+
+def contract() -> GraphQLSchema:
+    """Return the contract as a schema."""
+    return build_schema(CONTRACT.read_text())
+
+
+def test_nothing_of_the_contract_is_broken_but_what_is_still_to_come() -> None:
+    changes = find_breaking_changes(contract(), schema())
+    missing = {name for names in MISSING.values() for name in names}
+    found = {
+        change.description.removeprefix("Argument ").removeprefix("Field ").split(" was removed")[0]
+        for change in changes
+    }
+    assert found == missing
+
+
+def test_what_is_served_beyond_the_contract_breaks_nothing_either() -> None:
+    added = find_breaking_changes(schema(), contract())
+    assert [change.description for change in added] == []
+
+
+def test_each_type_field_and_argument_says_what_the_contract_says() -> None:
+    ours, theirs = dict(_said(schema())), dict(_said(contract()))
+    assert all(ours.values())
+    differing = {name: said for name, said in ours.items() if theirs.get(name) != said}
+    assert differing == {}
+
+
+def test_the_schema_in_the_repository_is_the_one_that_is_served() -> None:
+    text = (ROOT / "schema.graphql").read_text()
+    assert text == print_schema(), "run `calyx schema`"
+    assert find_breaking_changes(build_schema(text), schema()) == []
+
+
+def test_each_field_says_how_it_is_read() -> None:
+    built, known = schema(), renders(schema())
+    read_by_name = {"edges", "nodes", "pageInfo", "totalCount", "cursor", "node"}
+    for kind in built.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            if kind.name in {"PageInfo", "UserError"}:
+                continue
+            for name in kind.fields:
+                relay = kind.name.endswith(("Connection", "Edge")) and name in read_by_name
+                assert relay or (kind.name, name) in known, f"{kind.name}.{name}"
+
+
+def _said(built: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
+    for kind in built.type_map.values():
+        if kind.name.startswith("__") or kind.name in {"String", "Int", "Boolean", "ID", "Float"}:
+            continue
+        yield kind.name, kind.description
+        if isinstance(kind, GraphQLEnumType):
+            for name, value in kind.values.items():
+                yield f"{kind.name}.{name}", value.description
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for name, field in kind.fields.items():
+                yield f"{kind.name}.{name}", field.description
+                arguments: dict[str, Any] = getattr(field, "args", {})
+                for argument, definition in arguments.items():
+                    yield f"{kind.name}.{name}({argument}:)", definition.description
+
+
+def test_the_pages_that_need_more_are_those_named_here() -> None:
+    needing = {
+        path.stem for path in PAGES.glob("*.graphql") if validate(schema(), parse(path.read_text()))
+    }
+    assert needing == LATER
+
+
+VARIABLES: dict[str, dict[str, Any]] = {
+    "AccountAdmins": {"groupId": "a0", "audience": "vip", "trait": "total billed"},
+    "AccountPage": {"groupId": "a0", "search": "u"},
+    "AudienceList": {"search": "v"},
+    "CustomerList": {"count": True, "columns": ["plan"], "first": 5, "search": "a"},
+    "CustomerPage": {"userId": "u7"},
+    "CustomerTimeline": {"id": "cus_" + "0" * 32},
+    "SearchBox": {"typed": "ad"},
+}
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in PAGES.glob("*.graphql")} - LATER))
+async def test_each_query_of_a_page_is_one_statement(world: Asking, name: str) -> None:
+    text = (PAGES / f"{name}.graphql").read_text()
+    for definition in parse(text).definitions:
+        if getattr(definition, "operation", None) is None or definition.operation.value != "query":  # type: ignore[attr-defined]
+            continue
+        await world.get(text, VARIABLES.get(name), operationName=definition.name.value)  # type: ignore[attr-defined]
+        assert len(world.database.asked) == 1
