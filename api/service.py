@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -21,6 +22,7 @@ from models.database import (
     Database,
     Follower,
     Queries,
+    TimedOut,
     Unavailable,
     open_database,
     open_replica,
@@ -29,6 +31,9 @@ from models.values import Micros
 
 USED_SECONDS = 60.0
 """How often it is stored when keys were last used."""
+
+KEY_SECONDS_MAX = 2.0
+"""How long a look-up of a key may take."""
 
 log = structlog.get_logger()
 
@@ -92,7 +97,7 @@ class Service:
             replica = await self._replica(database, stack)
             ingest = self._ingest(database)
             ingest.start()
-            gate = Gate(database, self._clock)
+            gate = Gate(_Keys(database, replica), self._clock)
             self._opened = Opened(database, ingest, gate, replica)
             for call in self._when_open:
                 call(self._opened)
@@ -148,6 +153,22 @@ class Service:
         except Unavailable as error:
             # Worth a line, not a failure: it only says when a key was last seen.
             log.warning("key_use_not_stored", why=str(error))
+
+
+class _Keys:
+    """Where keys are read: as last written, or as far as the replica knows while the primary is away."""
+
+    def __init__(self, database: Database, replica: Follower | None) -> None:
+        self._database = database
+        self._replica = replica
+
+    async def read(self, sql: str, args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return await self._database.read(sql, args, KEY_SECONDS_MAX)
+        except (Unavailable, TimedOut):
+            if self._replica is None or not self._replica.keeps_up:
+                raise
+            return await self._replica.read(sql, args, KEY_SECONDS_MAX)
 
 
 async def open_migrated(settings: Settings) -> Database:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
 
 import pytest
 
 from tests.databases import PostgresTemplate, SqliteTemplate, Template
-from tests.postgres import Missing, server
+from tests.postgres import Missing, Server, primary, replica, server
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Give a PostgreSQL server; without one a developer is told, and CI fails."""
     with ExitStack() as stack:
-        try:
-            url = stack.enter_context(server())
-        except Missing as missing:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"NOT TESTED ON POSTGRESQL: {missing}")
-        yield url
+        yield _or_tell(stack, server)
+
+
+@pytest.fixture(scope="module")
+def postgres_pair() -> Iterator[tuple[Server, Server]]:
+    """Give a PostgreSQL server and a streaming replica of it, to be stopped as one likes."""
+    with ExitStack() as stack:
+        first = _or_tell(stack, primary)
+        yield first, stack.enter_context(replica(first))
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +53,15 @@ def template(request: pytest.FixtureRequest) -> Template:
 def database_url(template: Template) -> str:
     """Give a database of this test's own, of either kind."""
     return template.copy()
+
+
+def _or_tell(stack: ExitStack, start: Callable[[], AbstractContextManager[T]]) -> T:
+    try:
+        return stack.enter_context(start())
+    except Missing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED ON POSTGRESQL: {missing}")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 USER = "nobody"
@@ -36,6 +37,37 @@ class Missing(Exception):
     """There is no PostgreSQL to test with; the message says how to get one."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server of the tests' own."""
+
+    binaries: Path
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return its URL, without a database's name."""
+        return f"postgresql+asyncpg://calyx@127.0.0.1:{self.port}"
+
+    def stop(self, how: str = "immediate") -> None:
+        """Stop it: `immediate` as if the power went, `fast` in order."""
+        _run(*self._control(), "-m", how, "stop")
+
+    def start(self) -> None:
+        """Start it."""
+        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"port={self.port}"))
+        _run(*self._control(), "-o", options, "start")
+
+    def promote(self) -> None:
+        """Make a primary of a replica."""
+        _run(*self._control(), "promote")
+
+    def _control(self) -> tuple[str | Path, ...]:
+        log = self.folder.with_suffix(".log")
+        return (self.binaries / "pg_ctl", "-D", self.folder, "-w", "-l", log)
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """Give the URL of a server, without a database's name; it is stopped afterwards."""
@@ -43,30 +75,42 @@ def server() -> Iterator[str]:
     if given:
         yield given.rsplit("/", 1)[0]
         return
+    with primary() as started:
+        yield started.url
+
+
+@contextmanager
+def primary() -> Iterator[Server]:
+    """Give a server of our own, which replicas can follow."""
     binaries = _find_binaries()
     with tempfile.TemporaryDirectory(prefix="calyx-postgres-") as folder:
         home = Path(folder)
-        binaries = _readable(binaries, home)
-        port = _free_port()
-        _run(
-            binaries / "initdb",
-            "-D",
-            home / "pg",
-            "-U",
-            "calyx",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-        )
-        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"port={port}"))
-        control = (binaries / "pg_ctl", "-D", home / "pg", "-w", "-l", home / "log")
-        _run(*control, "-o", options, "start")
-        try:
-            yield f"postgresql+asyncpg://calyx@127.0.0.1:{port}"
-        finally:
-            _run(*control, "-m", "immediate", "stop")
+        made = Server(_readable(binaries, home), home / "primary", _free_port())
+        words = ("-U", "calyx", "-A", "trust", "-E", "UTF8", "--locale=C")
+        _run(made.binaries / "initdb", "-D", made.folder, *words)
+        with _started(made):
+            yield made
+
+
+@contextmanager
+def replica(of: Server) -> Iterator[Server]:
+    """Give a streaming replica of a server."""
+    made = Server(of.binaries, of.folder.with_name(f"replica-{_free_port()}"), _free_port())
+    source = ("-h", "127.0.0.1", "-p", str(of.port), "-U", "calyx")
+    _run(of.binaries / "pg_basebackup", *source, "-D", made.folder, "-R", "-c", "fast")
+    with _started(made):
+        yield made
+
+
+@contextmanager
+def _started(made: Server) -> Iterator[None]:
+    made.start()
+    try:
+        yield
+    finally:
+        # A test may have stopped it, to see what becomes of those who used it.
+        if (made.folder / "postmaster.pid").exists():
+            made.stop()
 
 
 def _find_binaries() -> Path:
