@@ -17,6 +17,7 @@ from ingest.working import Working
 from models.database import Transaction
 from models.values import (
     Entity,
+    Identifier,
     Message,
     Outcome,
     Quarantined,
@@ -69,7 +70,7 @@ async def save(
     working = Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
     said = [(one.message, meaning(one.message)) for one in kept]
-    await _fold(working, kept, said, oblivion)
+    await _fold(working, kept, said, oblivion.hashes(said))
     stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
     for place, one in zip(places, batch, strict=True):
         if items[place].asked:
@@ -81,14 +82,25 @@ async def save(
     return answers
 
 
+async def replay(tx: Transaction, workspace: Workspace, batch: Sequence[Fresh]) -> None:
+    """Store and fold events of a log, as they stand there: what was erased stays so."""
+    await tx.enter(workspace.id)
+    fresh = await log.unknown(tx, workspace, batch, None)
+    said = [(one.message, meaning(one.message)) for one in fresh]
+    await _fold(Working(tx, workspace), fresh, said, {})
+
+
 async def _fold(
-    working: Working, batch: Sequence[Fresh], said: list[Said], oblivion: erasure.Oblivion
+    working: Working,
+    batch: Sequence[Fresh],
+    said: list[Said],
+    hashes: dict[Identifier, bytes],
 ) -> None:
     """Append a batch to the log and merge it into the customers and accounts it is about."""
     if not batch:
         return
     living = [pair for pair in said if not pair[1].erases]
-    await owners.settle(working, living, oblivion.hashes(living))
+    await owners.settle(working, living, hashes)
     await working.load_companies(m.group_id for _, m in living if m.group_id is not None)
     await log.append(working, batch, [states for _, states in said])
     await _load_flags(working, living)
