@@ -78,7 +78,10 @@ async def _fresh_keys(opened: Opened, workspace: Workspace) -> dict[Scope, str]:
 
 def _greeting(url: str, secrets: dict[Scope, str]) -> str:
     listed = "\n".join(f"  {scope:<7} {secret}" for scope, secret in secrets.items())
-    body = msgspec.json.encode({"query": demo.EXAMPLE_QUERY}).decode()
+    lines = [line.strip() for line in demo.EXAMPLE_QUERY.splitlines()]
+    # On one line and without its comments, so that it can be pasted.
+    query = " ".join(line for line in lines if line and not line.startswith("#"))
+    body = msgspec.json.encode({"query": query}).decode()
     return f"""
 Calyx is at {url}, with the demo in it. Ctrl+C stops it.
 

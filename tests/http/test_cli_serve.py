@@ -17,7 +17,6 @@ import httpx
 import pytest
 import segment.analytics
 
-from tests.databases import PostgresTemplate
 from tests.http.serving import Served, run, serving
 
 KEY = "chosen-by-the-operator"
@@ -37,7 +36,8 @@ def ask(served: Served, key: str, query: str) -> dict[str, Any]:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Give a server that several tests talk to; they name different customers."""
     folder = tmp_path_factory.mktemp("served")
-    with serving(folder, settings={"CALYX_ADMIN_KEY": KEY}) as running:
+    settings = {"CALYX_ADMIN_KEY": KEY, "CALYX_BODY_SECONDS_MAX": "2"}
+    with serving(folder, settings=settings) as running:
         yield running
 
 
@@ -65,6 +65,17 @@ def test_a_header_of_a_megabyte_is_no_fault_of_ours(served: Served) -> None:
     assert httpx.post(served.url + "/segment", json=TRACK, headers=headers).status_code == 401
     assert httpx.get(served.url + "/healthz").status_code == 200
     assert "failed" not in served.logged()
+
+
+def test_half_a_body_is_answered_408_and_holds_no_connection(served: Served) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    head = f"POST /segment HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        # Read to the end: the server closes.
+        answer = b"".join(iter(lambda: connection.recv(4_096), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"TOO_SLOW" in answer
 
 
 def test_a_key_made_by_the_command_line_works_at_once_and_revoked_stops_within_5_s(
@@ -170,46 +181,6 @@ SDK_QUERY = """{
   other: customer(userId: "%(other)s") { userId aliases traits }
   account(groupId: "%(group)s") { traits members { edges { role node { userId } } } }
 }"""
-
-
-def test_several_processes_serve_one_postgresql(
-    tmp_path: Path, postgres_template: PostgresTemplate
-) -> None:
-    settings = {
-        "CALYX_DATABASE_URL": postgres_template.copy(),
-        "CALYX_WORKERS": "2",
-        "CALYX_PORT": str(a_free_port()),
-        "CALYX_LOG_FORMAT": "json",
-    }
-    with serving(tmp_path, port=None, settings=settings) as served:
-        (secret,) = served.secrets
-        until_up(served)
-        for number in range(20):
-            body = TRACK | {"messageId": f"m{number}"}
-            (receipt,) = served.post("/segment", secret, body).json()["receipts"]
-            assert receipt == {"messageId": f"m{number}", "outcome": "APPLIED"}
-        (again,) = served.post("/segment", secret, TRACK | {"messageId": "m7"}).json()["receipts"]
-        assert again["outcome"] == "DUPLICATE"
-        assert served.stop() == 0
-
-
-def until_up(served: Served) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        try:
-            assert httpx.get(served.url + "/readyz").status_code == 200
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(served.logged())
-
-
-def a_free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def test_the_demo_is_served_with_a_key_of_each_scope_and_a_query_that_works(
