@@ -143,7 +143,7 @@ def plant(file: Path, table: str, column: str) -> object:
         f'SELECT "{column}", {names} FROM {table} ORDER BY "{column}" IS NULL, {last} LIMIT 1'
     ).fetchone()
     kind = next(one[2] for one in info if one[1] == column)
-    value = wrong(row[0], kind)
+    value = wrong(row[0], column, kind)
     connection.execute(f'UPDATE {table} SET "{column}" = ? WHERE {where}', (value, *row[1:]))
     connection.commit()
     connection.close()
@@ -151,14 +151,14 @@ def plant(file: Path, table: str, column: str) -> object:
     return before
 
 
-def wrong(value: object, kind: str) -> object:
+def wrong(value: object, column: str, kind: str) -> object:
     """Return another value of the same kind."""
     match value:
         case None:
             return 1 if "INT" in kind else "planted"
         case int():
             # A kind is 0 or 1, and the database insists.
-            return 1 - value if value in (0, 1) else value + 1
+            return 1 - value if column == "kind" else value + 2
         case bytes():
             return bytes(len(value))
         case _:
