@@ -10,14 +10,14 @@ from tests.http.running import Running, a_calyx
 
 
 @pytest.fixture
-async def calyx(sqlite_url: str) -> AsyncIterator[Running]:
-    """Give a running Calyx with a key of each scope."""
-    async with a_calyx(sqlite_url) as running:
+async def calyx(database_url: str) -> AsyncIterator[Running]:
+    """Give a running Calyx with a key of each scope, on a database of either kind."""
+    async with a_calyx(database_url) as running:
         yield running
 
 
 @pytest.fixture
-async def anywhere(database_url: str) -> AsyncIterator[Running]:
-    """Give a running Calyx on either kind of database, for what it asks of databases itself."""
-    async with a_calyx(database_url) as running:
+async def on_a_file(sqlite_url: str) -> AsyncIterator[Running]:
+    """Give a running Calyx on a SQLite file, which the test has in its hands too."""
+    async with a_calyx(sqlite_url) as running:
         yield running

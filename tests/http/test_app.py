@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,7 @@ from api.settings import Misconfigured
 from ingest import accept
 from models.database import TimedOut, Unavailable
 from models.values import Outcome
-from tests.databases import file_of
+from tests.databases import opened
 from tests.http.running import Clock, Running, a_calyx, settings
 
 TRACK = {"type": "track", "event": "Opened", "userId": "u1", "messageId": "m1"}
@@ -126,8 +125,8 @@ async def test_it_is_ready_and_then_draining_and_still_answers(calyx: Running) -
     assert (await calyx.post("/segment", json=TRACK)).status_code == 200
 
 
-async def test_before_the_start_and_after_the_end_it_is_not_ready(sqlite_url: str) -> None:
-    app = create_app(settings(sqlite_url))
+async def test_before_the_start_and_after_the_end_it_is_not_ready(database_url: str) -> None:
+    app = create_app(settings(database_url))
     assert await _readiness(app) == (503, "starting")
     async with app.service.running():
         assert await _readiness(app) == (200, "ready")
@@ -161,17 +160,17 @@ async def test_with_a_broken_database_it_says_so(why: Exception) -> None:
     assert answer.json() == {"status": "broken", "message": str(why)}
 
 
-async def test_it_does_not_start_on_a_database_of_another_version(sqlite_url: str) -> None:
-    with sqlite3.connect(file_of(sqlite_url)) as connection:
-        connection.execute("update alembic_version set version_num = 'other'")
-    connection.close()
+async def test_it_does_not_start_on_a_database_of_another_version(database_url: str) -> None:
+    async with opened(database_url) as database:
+        other = "update alembic_version set version_num = 'other'"
+        await database.write(lambda tx: tx.fetch(other, ()))
     with pytest.raises(Misconfigured, match="calyx migrate"):
-        async with create_app(settings(sqlite_url)).service.running():
+        async with create_app(settings(database_url)).service.running():
             pass
 
 
-async def test_the_application_begins_and_ends_with_the_server(sqlite_url: str) -> None:
-    app = create_app(settings(sqlite_url))
+async def test_the_application_begins_and_ends_with_the_server(database_url: str) -> None:
+    app = create_app(settings(database_url))
     phases = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
@@ -188,8 +187,8 @@ async def test_the_application_begins_and_ends_with_the_server(sqlite_url: str) 
     assert [*phases, app.service.phase] == [Phase.STARTING, Phase.READY, Phase.STOPPED]
 
 
-async def test_what_was_taken_in_is_committed_before_it_ends(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url) as calyx:
+async def test_what_was_taken_in_is_committed_before_it_ends(database_url: str) -> None:
+    async with a_calyx(database_url) as calyx:
         # Many for each, so that some of them wait while it ends.
         bodies = [[TRACK | {"messageId": f"m{n}-{i}"} for i in range(100)] for n in range(30)]
         under_way = [asyncio.create_task(calyx.post("/segment", json=body)) for body in bodies]
@@ -199,7 +198,7 @@ async def test_what_was_taken_in_is_committed_before_it_ends(sqlite_url: str) ->
         answers = await asyncio.gather(*under_way)
     assert {answer.status_code for answer in answers} <= {200, 503}
     taken = {n for n, answer in enumerate(answers) if answer.status_code == 200}
-    async with a_calyx(sqlite_url) as calyx:
+    async with a_calyx(database_url) as calyx:
         stored = {body["messageId"] for body in await calyx.stored()}
     assert stored == {f"m{n}-{i}" for n in taken for i in range(100)}
 
@@ -277,8 +276,8 @@ def test_json_lines_are_json() -> None:
     assert msgspec.json.decode(observe.as_json(None, "info", event))["ms"] == 1.5
 
 
-async def test_only_named_origins_may_read_the_rest(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url, cors_origins=("https://app.example.com",)) as calyx:
+async def test_only_named_origins_may_read_the_rest(database_url: str) -> None:
+    async with a_calyx(database_url, cors_origins=("https://app.example.com",)) as calyx:
         for origin, allowed in {
             "https://app.example.com": "https://app.example.com",
             "https://evil.example.com": None,

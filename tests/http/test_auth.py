@@ -135,49 +135,47 @@ async def test_a_write_key_is_never_stored(calyx: Running) -> None:
     assert secret not in json.dumps(await calyx.stored())
 
 
-async def test_of_a_key_only_its_hash_is_stored(calyx: Running, sqlite_url: str) -> None:
+async def test_of_a_key_only_its_hash_is_stored(on_a_file: Running, sqlite_url: str) -> None:
     found = _files(sqlite_url)
     assert any(b"for a test" in content for content in found)
-    assert not any(calyx.secrets[Scope.READ].encode() in content for content in found)
+    assert not any(on_a_file.secrets[Scope.READ].encode() in content for content in found)
 
 
-async def test_a_revoked_key_is_refused_within_five_seconds(anywhere: Running) -> None:
-    assert (await anywhere.post("/segment", json=TRACK)).status_code == 200
-    (key,) = [key for key in await keys.listed(anywhere.database) if Scope.INGEST in key.scopes]
-    assert await keys.revoke(anywhere.database, key.public_id, NOON)
-    anywhere.clock.forward(4.9)
-    assert (await anywhere.post("/segment", json=TRACK)).status_code == 401
+async def test_a_revoked_key_is_refused_within_five_seconds(calyx: Running) -> None:
+    assert (await calyx.post("/segment", json=TRACK)).status_code == 200
+    (key,) = [key for key in await keys.listed(calyx.database) if Scope.INGEST in key.scopes]
+    assert await keys.revoke(calyx.database, key.public_id, NOON)
+    calyx.clock.forward(4.9)
+    assert (await calyx.post("/segment", json=TRACK)).status_code == 401
 
 
-async def test_a_key_that_expires_stops_at_its_time(anywhere: Running) -> None:
-    secret = await a_key(
-        anywhere.database, anywhere.workspace, Scope.INGEST, expires_at=NOON + 1_000_000
-    )
+async def test_a_key_that_expires_stops_at_its_time(calyx: Running) -> None:
+    secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST, expires_at=NOON + 1_000_000)
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    anywhere.clock.forward(1)
-    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 401
+    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    calyx.clock.forward(1)
+    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 401
 
 
-async def test_a_key_made_while_we_run_works_at_once(anywhere: Running) -> None:
-    secret = await a_key(anywhere.database, anywhere.workspace, Scope.INGEST)
+async def test_a_key_made_while_we_run_works_at_once(calyx: Running) -> None:
+    secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST)
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-async def test_keys_lead_to_their_own_workspace(anywhere: Running) -> None:
-    other, _ = await keys.ensure_workspace(anywhere.database, "other", NOON)
-    secret = await a_key(anywhere.database, other.workspace, Scope.INGEST)
-    await anywhere.post("/segment", json=TRACK, headers={"Authorization": f"Bearer {secret}"})
-    rows = await anywhere.database.read("select workspace_id from events")
+async def test_keys_lead_to_their_own_workspace(calyx: Running) -> None:
+    other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
+    secret = await a_key(calyx.database, other.workspace, Scope.INGEST)
+    await calyx.post("/segment", json=TRACK, headers={"Authorization": f"Bearer {secret}"})
+    rows = await calyx.database.read("select workspace_id from events")
     assert rows == [(other.workspace.id,)]
 
 
-async def test_when_a_key_was_last_used_is_stored_on_the_way_out(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url) as calyx:
+async def test_when_a_key_was_last_used_is_stored_on_the_way_out(database_url: str) -> None:
+    async with a_calyx(database_url) as calyx:
         calyx.clock.forward(7)
         await calyx.post("/segment", json=TRACK)
-    async with a_calyx(sqlite_url) as calyx:
+    async with a_calyx(database_url) as calyx:
         used = {key.last_used_at for key in await keys.listed(calyx.database)}
     assert used == {None, NOON + 7_000_000}
 
@@ -264,31 +262,29 @@ async def test_no_first_key_is_made_where_keys_are(calyx: Running) -> None:
     assert await keys.ensure_default(calyx.database, NOON, None) is None
 
 
-async def test_the_operators_admin_key_is_made_to_work_at_every_start(anywhere: Running) -> None:
+async def test_the_operators_admin_key_is_made_to_work_at_every_start(calyx: Running) -> None:
     headers = {"Authorization": "Bearer chosen-by-the-operator"}
-    assert await keys.ensure_default(anywhere.database, NOON, "chosen-by-the-operator") is None
-    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    (key,) = [
-        key for key in await keys.listed(anywhere.database) if key.name == keys.ADMIN_KEY_NAME
-    ]
+    assert await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator") is None
+    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    (key,) = [key for key in await keys.listed(calyx.database) if key.name == keys.ADMIN_KEY_NAME]
     assert key.prefix == ""
-    await keys.revoke(anywhere.database, key.public_id, NOON)
-    await keys.ensure_default(anywhere.database, NOON, "chosen-by-the-operator")
-    anywhere.clock.forward(3)
-    assert (await anywhere.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    assert len(await keys.listed(anywhere.database)) == len(Scope) + 1
+    await keys.revoke(calyx.database, key.public_id, NOON)
+    await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator")
+    calyx.clock.forward(3)
+    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    assert len(await keys.listed(calyx.database)) == len(Scope) + 1
 
 
 async def test_a_secret_of_another_workspace_is_refused_and_its_key_stays_as_it_is(
-    anywhere: Running,
+    calyx: Running,
 ) -> None:
-    other, _ = await keys.ensure_workspace(anywhere.database, "other", NOON)
-    secret = anywhere.secrets[Scope.READ]
-    before = await keys.listed(anywhere.database)
+    other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
+    secret = calyx.secrets[Scope.READ]
+    before = await keys.listed(calyx.database)
     wanted = Wanted("", frozenset({Scope.ADMIN}), secret=secret)
     with pytest.raises(Refused, match="another workspace"):
-        await keys.create(anywhere.database, other.workspace, wanted, now=NOON)
-    assert await keys.listed(anywhere.database) == before
+        await keys.create(calyx.database, other.workspace, wanted, now=NOON)
+    assert await keys.listed(calyx.database) == before
 
 
 async def test_a_key_without_scopes_is_refused(calyx: Running) -> None:

@@ -134,8 +134,8 @@ async def test_a_large_packed_body_is_unpacked_too(calyx: Running) -> None:
     assert len(await calyx.stored()) == 3_000
 
 
-async def test_a_body_over_the_limit_is_413_and_one_at_it_is_read(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url, body_bytes_max=len(BODY)) as calyx:
+async def test_a_body_over_the_limit_is_413_and_one_at_it_is_read(database_url: str) -> None:
+    async with a_calyx(database_url, body_bytes_max=len(BODY)) as calyx:
         assert (await calyx.post("/segment", content=BODY + b" ")).status_code == 413
         assert (await calyx.post("/segment", content=BODY)).status_code == 200
 
@@ -162,8 +162,10 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(calyx: Running) -
     assert pieces == 11
 
 
-async def test_a_body_that_does_not_arrive_is_408_and_the_connection_ends(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url, body_seconds_max=0.05) as calyx:
+async def test_a_body_that_does_not_arrive_is_408_and_the_connection_ends(
+    database_url: str,
+) -> None:
+    async with a_calyx(database_url, body_seconds_max=0.05) as calyx:
         sent = await raw(calyx.app, "/v1/batch", _half_then_nothing(), calyx.key())
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]

@@ -93,22 +93,22 @@ async def test_our_own_fault_is_500_and_tells_nothing_but_its_id() -> None:
 
 
 async def test_a_locked_database_is_503_and_recovers_by_itself(
-    calyx: Running, sqlite_url: str
+    on_a_file: Running, sqlite_url: str
 ) -> None:
     other = sqlite3.connect(file_of(sqlite_url), isolation_level=None)
     other.execute("begin immediate")
-    refused = await calyx.post("/segment", json=TRACK)
+    refused = await on_a_file.post("/segment", json=TRACK)
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) >= 1
     other.execute("rollback")
     other.close()
-    accepted = await calyx.post("/segment", json=TRACK)
+    accepted = await on_a_file.post("/segment", json=TRACK)
     assert accepted.status_code == 200
-    assert [body["messageId"] for body in await calyx.stored()] == ["m1"]
+    assert [body["messageId"] for body in await on_a_file.stored()] == ["m1"]
 
 
-async def test_before_it_is_open_everything_is_503(sqlite_url: str) -> None:
-    app = create_app(settings(sqlite_url))
+async def test_before_it_is_open_everything_is_503(database_url: str) -> None:
+    app = create_app(settings(database_url))
     transport = httpx.ASGITransport(app)
     headers = {"Authorization": "Bearer k"}
     async with httpx.AsyncClient(transport=transport, base_url="http://calyx.test") as client:

@@ -17,8 +17,8 @@ TWO = b'{ "type" : "track" , "event":"Opened","userId":"u2","messageId":"m2" }'
 
 
 @pytest.fixture
-async def signed(sqlite_url: str) -> AsyncIterator[Running]:
-    async with a_calyx(sqlite_url, webhook_secret=SECRET) as running:
+async def signed(database_url: str) -> AsyncIterator[Running]:
+    async with a_calyx(database_url, webhook_secret=SECRET) as running:
         yield running
 
 

@@ -102,9 +102,9 @@ async def test_mutations_are_not_done_by_get(calyx: Running) -> None:
     assert await calyx.stored() == []
 
 
-async def test_only_pages_of_named_origins_may_ask(sqlite_url: str) -> None:
+async def test_only_pages_of_named_origins_may_ask(database_url: str) -> None:
     asked = {"Access-Control-Request-Method": "POST"}
-    async with a_calyx(sqlite_url, cors_origins=("https://app.example.com",)) as calyx:
+    async with a_calyx(database_url, cors_origins=("https://app.example.com",)) as calyx:
         wanted = asked | {
             "Origin": "https://app.example.com",
             "Access-Control-Request-Headers": "authorization,content-type",
@@ -118,8 +118,8 @@ async def test_only_pages_of_named_origins_may_ask(sqlite_url: str) -> None:
         assert "access-control-allow-origin" not in other.headers
 
 
-async def test_its_limits_are_those_of_the_settings(sqlite_url: str) -> None:
-    async with a_calyx(sqlite_url, graphql_depth_max=2) as calyx:
+async def test_its_limits_are_those_of_the_settings(database_url: str) -> None:
+    async with a_calyx(database_url, graphql_depth_max=2) as calyx:
         query = "{ customers { nodes { userId } } }"
         answer = await calyx.post("/graphql", json={"query": query}, headers=calyx.key(Scope.READ))
     assert answer.json()["errors"][0]["extensions"]["code"] == "DEPTH_LIMIT"
