@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,17 @@ from api.graph.plan import Group, Leaf, Value
 from api.graph.statement import Draft, Sql
 from ingest import canonical
 from models.values import Kind
+
+Among = Callable[[str], Sql]
+"""Return what must hold of the account or customer at an alias."""
+
+
+class Membership(Protocol):
+    """Return that there is a live membership with such a one; `few` where such ones are few."""
+
+    def __call__(self, among: Among, *, few: bool = False) -> Sql:
+        """Return the condition."""
+        ...
 
 
 def live(membership: str, deleted_at: Sql, last_deletion_at: Sql) -> Sql:
@@ -105,18 +117,32 @@ def _user_ids(draft: Draft, alias: str, given: Value) -> Sql:
     # Any joined userId counts, so each operator asks for one that fits.
     conditions = []
     for name, leaf in operators(given, "StringFilter"):
-        i = draft.alias("i")
-        there = [f"{i}.customer_id = {alias}.id", f"{i}.kind = 0"]
         if name == "exists":
             conditions.append(known(f"{alias}.user_id", exists=leaf.known()))
             continue
         asked = {"ne": "eq", "notIn": "in"}.get(name, name)
+        i = draft.alias("i")
         operand = Operand(f"{i}.identifier", f"{i}.folded", nullable=False)
-        fits = text_condition(draft, operand, Group({asked: leaf}))
+        where = [f"{i}.kind = 0", text_condition(draft, operand, Group({asked: leaf}))]
         if asked == "eq":
-            there.append(f"{i}.key = {draft.bind_key(key_of(leaf, Kind.USER))}")
-        found = draft.exists({i: "identities"}, [*there, fits])
-        conditions.append(found if asked == name else f"NOT {found}")
+            where.append(f"{i}.key = {draft.bind_key(key_of(leaf, Kind.USER))}")
+            found = draft.among(f"{alias}.id", f"{i}.customer_id", {i: "identities"}, where)
+        else:
+            found = draft.exists({i: "identities"}, [f"{i}.customer_id = {alias}.id", *where])
+        conditions.append(found if asked == name else f"NOT ({found})")
+    return every(conditions)
+
+
+def _group_id(draft: Draft, alias: str, given: Value) -> Sql:
+    conditions = []
+    for name, leaf in operators(given, "StringFilter"):
+        fits = text("group_id", "group_id_folded", nullable=False)(
+            draft, alias, Group({name: leaf})
+        )
+        if name == "eq":
+            # The index is on the key, which is a hash of it.
+            fits = every([f"{alias}.key = {draft.bind_key(key_of(leaf, None))}", fits])
+        conditions.append(fits)
     return every(conditions)
 
 
@@ -148,44 +174,61 @@ def is_member(draft: Draft, entity: int, owner: Sql, key_is: Sql) -> Sql:
 
 
 def _customer_accounts(draft: Draft, alias: str, given: Group) -> Sql:
-    def membership(among: Callable[[str], Sql]) -> Sql:
+    def membership(among: Among, *, few: bool = False) -> Sql:
         m, a = draft.alias("m"), draft.alias("a")
-        where = [f"{m}.customer_id = {alias}.id", f"{a}.id = {m}.account_id"]
-        where += [live_in(m, a), role_condition(draft, m, given.fields.get("role")), among(a)]
-        return draft.exists({m: "memberships", a: "accounts"}, where)
+        tables = {m: "memberships", a: "accounts"}
+        where = [f"{a}.id = {m}.account_id", live_in(m, a)]
+        where += [role_condition(draft, m, given.fields.get("role")), among(a)]
+        if few:
+            return draft.among(f"{alias}.id", f"{m}.customer_id", tables, where)
+        return draft.exists(tables, [f"{m}.customer_id = {alias}.id", *where])
 
     return _quantified(given, membership, lambda value, a: account_condition(draft, a, value))
 
 
 def _account_members(draft: Draft, alias: str, given: Group) -> Sql:
-    def membership(among: Callable[[str], Sql]) -> Sql:
+    def membership(among: Among, *, few: bool = False) -> Sql:
         m, c = draft.alias("m"), draft.alias("c")
-        where = [f"{m}.account_id = {alias}.id", f"{c}.id = {m}.customer_id"]
-        where += [
-            live_in(m, alias),
-            role_condition(draft, m, given.fields.get("role")),
-            among(c),
-        ]
-        return draft.exists({m: "memberships", c: "customers"}, where)
+        tables = {m: "memberships", c: "customers"}
+        where = [f"{c}.id = {m}.customer_id"]
+        where += [role_condition(draft, m, given.fields.get("role")), among(c)]
+        if few:
+            a = draft.alias("a")
+            where += [f"{a}.id = {m}.account_id", live_in(m, a)]
+            return draft.among(f"{alias}.id", f"{m}.account_id", {**tables, a: "accounts"}, where)
+        where += [f"{m}.account_id = {alias}.id", live_in(m, alias)]
+        return draft.exists(tables, where)
 
     return _quantified(given, membership, lambda value, c: customer_condition(draft, c, value))
 
 
-def _quantified(
-    given: Group, membership: Callable[[Callable[[str], Sql]], Sql], of: Callable[[Value, str], Sql]
-) -> Sql:
+def _quantified(given: Group, membership: Membership, of: Callable[[Value, str], Sql]) -> Sql:
     conditions = []
     asked = {name: value for name, value in given.fields.items() if value is not None}
     if set(asked) == {"role"}:
         return membership(lambda _: ALWAYS)
     for name, value in asked.items():
+        few = _names_few(value)
         if name == "some":
-            conditions.append(membership(partial(of, value)))
+            conditions.append(membership(partial(of, value), few=few))
         elif name == "none":
-            conditions.append(f"NOT {membership(partial(of, value))}")
+            conditions.append(f"NOT ({membership(partial(of, value), few=few)})")
         elif name == "every":
-            conditions.append(f"NOT {membership(partial(_not, of, value))}")
+            conditions.append(f"NOT ({membership(partial(_not, of, value))})")
     return every(conditions)
+
+
+def _names_few(given: Value) -> bool:
+    """Return whether a filter names few enough to find them first, and then who belongs to them."""
+    if isinstance(given, list):
+        return any(_names_few(each) for each in given)
+    if not isinstance(given, Group):
+        return False
+    for name in ("groupId", "userId", "email"):
+        named = given.fields.get(name)
+        if isinstance(named, Group) and named.fields.keys() & {"eq", "in"}:
+            return True
+    return _names_few(given.fields.get("and"))
 
 
 def _not(of: Callable[[Value, str], Sql], value: Value, alias: str) -> Sql:
@@ -206,7 +249,7 @@ _CUSTOMER: dict[str, Condition] = {
 }
 
 _ACCOUNT: dict[str, Condition] = {
-    "groupId": text("group_id", "group_id_folded", nullable=False),
+    "groupId": _group_id,
     "name": text("name", "name_folded"),
     "createdAt": time("created_at"),
     "firstSeenAt": time("first_seen_at"),

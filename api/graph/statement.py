@@ -121,6 +121,10 @@ class Draft:
         """Return whether there is such a row."""
         return f"EXISTS (SELECT 1 {self.stored(tables, where)})"
 
+    def among(self, column: Sql, what: Sql, tables: Mapping[str, str], where: Iterable[Sql]) -> Sql:
+        """Return whether a column is one of what such rows hold, which are found but once."""
+        return f"{column} IN (SELECT {what} {self.stored(tables, where)})"
+
     def one(
         self, what: Sql, tables: Mapping[str, str], where: Iterable[Sql], order: Sql = ""
     ) -> Sql:
