@@ -50,9 +50,19 @@ def template(request: pytest.FixtureRequest) -> Template:
 
 
 @pytest.fixture
-def database_url(template: Template) -> str:
+def database_url(template: Template) -> Iterator[str]:
     """Give a database of this test's own, of either kind."""
-    return template.copy()
+    url = template.copy()
+    yield url
+    template.drop(url)
+
+
+@pytest.fixture
+def empty_url(template: Template) -> Iterator[str]:
+    """Give a database of either kind with nothing in it."""
+    url = template.empty()
+    yield url
+    template.drop(url)
 
 
 def _or_tell(stack: ExitStack, start: Callable[[], AbstractContextManager[T]]) -> T:

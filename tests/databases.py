@@ -26,11 +26,38 @@ DEFAULT = Workspace(1, "default")
 ERASURE_KEY = b"a key of thirty-two bytes, fixed"
 
 
+_CATCH_UP = """
+SELECT count(setval(pg_get_serial_sequence(table_name, column_name), highest)) FROM (
+  SELECT c.table_name, c.column_name, 1 + (xpath('/row/n/text()', query_to_xml(
+    format('SELECT coalesce(max(%I), 0) AS n FROM %I', c.column_name, c.table_name),
+    false, true, '')))[1]::text::bigint AS highest
+  FROM information_schema.columns c WHERE c.is_identity = 'YES' AND c.table_schema = 'public'
+) AS numbered
+"""
+
+
 class Template(Protocol):
     """A database that was migrated once, with the workspace `default`."""
 
+    @property
+    def words(self) -> str:
+        """Return what readers of SQL call its dialect."""
+        ...
+
     def copy(self) -> str:
         """Return the URL of a new database that is like it."""
+        ...
+
+    def empty(self) -> str:
+        """Return the URL of a database with nothing in it."""
+        ...
+
+    def catch_up(self, url: str) -> None:
+        """Number new rows after those that were put in with their numbers."""
+        ...
+
+    def drop(self, url: str) -> None:
+        """Remove a database that was made here."""
         ...
 
 
@@ -46,10 +73,24 @@ class SqliteTemplate:
         asyncio.run(_make(url_of(folder / "template.db")))
         return cls(folder)
 
+    @property
+    def words(self) -> str:
+        return "sqlite"
+
     def copy(self) -> str:
-        path = self.folder / f"{uuid.uuid4().hex}.db"
-        shutil.copyfile(self.folder / "template.db", path)
-        return url_of(path)
+        url = self.empty()
+        shutil.copyfile(self.folder / "template.db", file_of(url))
+        return url
+
+    def empty(self) -> str:
+        return url_of(self.folder / f"{uuid.uuid4().hex}.db")
+
+    def catch_up(self, url: str) -> None:
+        """Its writer looks each time."""
+
+    def drop(self, url: str) -> None:
+        for file in self.folder.glob(f"{file_of(url).name}*"):
+            file.unlink()
 
 
 @dataclass(frozen=True)
@@ -66,9 +107,25 @@ class PostgresTemplate:
         asyncio.run(_make(f"{server}/calyx_template"))
         return template
 
+    @property
+    def words(self) -> str:
+        return "postgres"
+
     def copy(self) -> str:
+        return self._make("calyx_template")
+
+    def empty(self) -> str:
+        return self._make("template0")
+
+    def catch_up(self, url: str) -> None:
+        asyncio.run(self.ask(url, _CATCH_UP))
+
+    def drop(self, url: str) -> None:
+        asyncio.run(self.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)"))
+
+    def _make(self, template: str) -> str:
         name = f"calyx_{uuid.uuid4().hex}"
-        asyncio.run(self.execute(f"CREATE DATABASE {name} TEMPLATE calyx_template"))
+        asyncio.run(self.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return f"{self.server}/{name}"
 
     async def execute(self, sql: str) -> None:

@@ -1,49 +1,100 @@
-"""The migrations lead to the tables of this version, and back."""
+"""The migrations lead to the tables of this version, from each version before it, and keep what is there."""
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
-from sqlmodel import SQLModel
+import pytest
+from alembic import command
+from sqlalchemy import Connection, inspect
 
-import models.tables  # noqa: F401 (fills the metadata)
+from ingest.replay import digest, dump
+from models.database import engine_of
 from models.migrate import current, head, upgrade
-from tests.databases import url_of
+from tests.databases import DEFAULT, Template, opened, save_batches
+from tests.http.serving import run
+from tests.laws.histories import random_history
+from tests.store import recorded
+
+T = TypeVar("T")
+
+each_revision = pytest.mark.parametrize("revision", recorded.revisions())
 
 
-async def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    await upgrade(url_of(path))
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, SQLModel.metadata) == []
-    engine.dispose()
+async def on(url: str, work: Callable[[Connection], T]) -> T:
+    engine = engine_of(url)
+    async with engine.connect() as connection:
+        done = await connection.run_sync(work)
+    await engine.dispose()
+    return done
 
 
-async def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    url = url_of(tmp_path / "new.db")
-    await upgrade(url)
-    await upgrade(url)
+async def test_the_migrations_make_the_tables_that_the_code_knows(empty_url: str) -> None:
+    await upgrade(empty_url)
+    # It raises where the tables differ.
+    await on(empty_url, lambda connection: command.check(recorded.config(connection)))
+
+
+async def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    await upgrade(empty_url)
+    await upgrade(empty_url)
+    assert await current(empty_url) == head()
+
+
+async def test_servers_that_start_at_once_migrate_once(
+    postgres_template: Template, tmp_path: Path
+) -> None:
+    url = await asyncio.to_thread(postgres_template.empty)
+    calls = (asyncio.to_thread(run, tmp_path, "migrate", CALYX_DATABASE_URL=url) for _ in range(3))
+    done = await asyncio.gather(*calls)
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
     assert await current(url) == head()
 
 
-async def test_every_key_and_index_leads_with_the_workspace(tmp_path: Path) -> None:
+@each_revision
+async def test_what_an_earlier_version_stored_is_after_the_upgrade_what_this_one_would_store(
+    template: Template, revision: str
+) -> None:
+    said = recorded.history(revision)
+    more = random_history(random.Random(11), 60)
+    old, new = await asyncio.to_thread(template.empty), await asyncio.to_thread(template.copy)
+    await upgrade(old, revision)
+    await recorded.fill(old, revision)
+    await asyncio.to_thread(template.catch_up, old)
+    await upgrade(old)
+    async with opened(old) as upgraded, opened(new) as fresh:
+        await save_batches(fresh, [said])
+        assert digest(await dump(upgraded, DEFAULT)) == digest(await dump(fresh, DEFAULT))
+        for database in (upgraded, fresh):
+            await save_batches(database, [more])
+        assert digest(await dump(upgraded, DEFAULT)) == digest(await dump(fresh, DEFAULT))
+
+
+@each_revision
+def test_what_each_version_stores_is_recorded(revision: str) -> None:
+    recording = recorded.ROWS / f"{revision}.json"
+    assert recording.exists(), "record it: python -m tests.store.recorded"
+
+
+async def test_every_key_and_index_leads_with_the_workspace(empty_url: str) -> None:
     """But for the workspaces themselves, and the hash by which a key says which is meant."""
-    path = tmp_path / "new.db"
-    await upgrade(url_of(path))
-    engine = create_engine(f"sqlite:///{path}")
-    inspector = inspect(engine)
-    leading: set[tuple[str, str | None]] = set()
-    for table in sorted(set(inspector.get_table_names()) - {"workspaces", "alembic_version"}):
-        leading.add((table, inspector.get_pk_constraint(table)["constrained_columns"][0]))
-        leading |= {(table, one["column_names"][0]) for one in inspector.get_indexes(table)}
-        unique = inspector.get_unique_constraints(table)
-        leading |= {(table, one["column_names"][0]) for one in unique}
-    engine.dispose()
+    await upgrade(empty_url)
+
+    def lead(connection: Connection) -> set[tuple[str, str | None]]:
+        inspector = inspect(connection)
+        leading: set[tuple[str, str | None]] = set()
+        for table in sorted(set(inspector.get_table_names()) - {"workspaces", "alembic_version"}):
+            leading.add((table, inspector.get_pk_constraint(table)["constrained_columns"][0]))
+            leading |= {(table, one["column_names"][0]) for one in inspector.get_indexes(table)}
+            unique = inspector.get_unique_constraints(table)
+            leading |= {(table, one["column_names"][0]) for one in unique}
+        return leading
+
+    leading = await on(empty_url, lead)
     assert {(table, name) for table, name in leading if name != "workspace_id"} == {
         ("api_keys", "hash")
     }
