@@ -110,7 +110,7 @@ def set_up_logs(form: str, level: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[Forward()], level=logging.WARNING, force=True)
 
 
 def where(error: BaseException) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def place_instead_of_text(
     return event
 
 
-class _Forward(logging.Handler):
+class Forward(logging.Handler):
     """Hands what libraries log to our own log, without the texts of exceptions."""
 
     def emit(self, record: logging.LogRecord) -> None:
