@@ -148,6 +148,7 @@ class Forward(logging.Handler):
     """Hands what libraries log to our own log, without the texts of exceptions."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Pass one record on."""
         if record.name.startswith(_SILENCED):
             return
         event: dict[str, Any] = {"logger": record.name}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.http.running import Running, a_calyx
 
-SECRET = "shared with Segment"  # noqa: S105
+SECRET = "shared with Segment"  # noqa: S105 (a secret for tests only)
 ONE = b'{"type":"track","event":"Opened","userId":"u1","messageId":"m1","properties":{"n":1e21,"z":-0}}'
 TWO = b'{ "type" : "track" , "event":"Opened","userId":"u2","messageId":"m2" }'
 
