@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, inspect
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, inspect
 from ingest.replay import digest, dump
 from models.database import engine_of
 from models.migrate import current, head, upgrade
-from tests.databases import DEFAULT, Template, opened, save_batches
+from tests.databases import DEFAULT, PostgresTemplate, Template, opened, save_batches
 from tests.http.serving import run
 from tests.laws.histories import random_history
 from tests.store import recorded
@@ -46,12 +47,28 @@ async def test_migrating_twice_changes_nothing(empty_url: str) -> None:
 
 
 async def test_servers_that_start_at_once_migrate_once(
-    postgres_template: Template, tmp_path: Path
+    postgres_template: PostgresTemplate, tmp_path: Path
 ) -> None:
     url = await asyncio.to_thread(postgres_template.empty)
-    calls = (asyncio.to_thread(run, tmp_path, "migrate", CALYX_DATABASE_URL=url) for _ in range(3))
+    # A table of the same name, not yet committed, holds whoever comes first until all are there.
+    holder = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await holder.execute("BEGIN; CREATE TABLE accounts ()")
+    calls = [
+        asyncio.create_task(asyncio.to_thread(run, tmp_path, "migrate", CALYX_DATABASE_URL=url))
+        for _ in range(2)
+    ]
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            if await postgres_template.ask(url, waiting) == len(calls):
+                break
+            await asyncio.sleep(0.1)
+    await holder.close()
     done = await asyncio.gather(*calls)
-    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * len(calls)
     assert await current(url) == head()
 
 
