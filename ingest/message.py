@@ -109,7 +109,8 @@ def parse(
     if len(items) > bounds.messages_max:
         raise TooMany(f"the body has {len(items)} messages; send at most {bounds.messages_max}")
     try:
-        return [parse_one(item, door, received_at, kind, bounds) for item in items]
+        outside = 1 if isinstance(value, list) else 0 if items and items[0] is value else 2
+        return [parse_one(item, door, received_at, kind, bounds, outside) for item in items]
     except RecursionError:
         raise Unreadable(_too_deep_to_read()) from None
 
@@ -120,15 +121,19 @@ def parse_one(
     received_at: Micros,
     kind: str | None = None,
     bounds: Bounds = BOUNDS,
+    outside: int = 0,
 ) -> Parsed:
-    """Return one parsed value as a Message, or as Quarantined with the reason."""
+    """Return one parsed value as a Message, or as Quarantined with the reason.
+
+    `outside` is how many levels of the body it lay in.
+    """
     if isinstance(value, dict):
         value.pop("writeKey", None)
         if kind is not None:
             value["type"] = kind
     found = canonical.Oddities()
     canonical.inspect(value, found)
-    if found.depth > canonical.DEPTH_READ_MAX:
+    if outside + found.depth > canonical.DEPTH_READ_MAX:
         raise Unreadable(_too_deep_to_read())
     if found.odd:
         value = canonical.rewrite(value)

@@ -138,6 +138,22 @@ def test_thirty_two_levels_are_read_and_thirty_three_are_held() -> None:
     assert reason(nested(33)) is Reason.TOO_DEEP
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing", "levels"), [("", "", 0), ("[", "]", 1), ('{"batch":[', "]}", 2)]
+)
+def test_a_thousand_levels_of_a_body_are_read_and_one_more_is_not(
+    opening: str, closing: str, levels: int
+) -> None:
+    def nested(depth: int) -> bytes:
+        rest = depth - levels - 1
+        return f'{opening}{{"x":{"[" * rest}{"]" * rest}}}{closing}'.encode()
+
+    (held,) = parse(nested(1_000), door=Door.SEGMENT, received_at=NOW)
+    assert isinstance(held, Quarantined)
+    with pytest.raises(Unreadable, match="1000 levels"):
+        parse(nested(1_001), door=Door.SEGMENT, received_at=NOW)
+
+
 def test_ids_and_keys_at_their_limit_pass() -> None:
     message = one({"type": "identify", "userId": "é" * 256, "traits": {"k" * 256: 1}})
     assert message.user_id == "é" * 256
