@@ -58,6 +58,13 @@ def test_every_test_that_a_page_names_is_in_the_files_beside_it_or_anywhere(page
 
 
 @each_page
+def test_every_name_that_a_page_places_in_a_file_is_there(page: Path) -> None:
+    text = " ".join(page.read_text().split())
+    for name, file in re.findall(r"`([\w.]+)` in `([\w/.]+\.py)`", text):
+        assert re.search(rf"\b{re.escape(name)}\b", (ROOT / file).read_text()), f"{name}: {file}"
+
+
+@each_page
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
     settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", page.read_text())) - settings == set()
