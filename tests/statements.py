@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -61,7 +62,14 @@ def _is_bound(scope: exp.Expression, alias: str) -> bool:
                 isinstance(column, exp.Column)
                 and column.name == "workspace_id"
                 and column.table in (alias, "")
-                and isinstance(value, exp.Parameter | exp.Placeholder)
+                and isinstance(_uncast(value), exp.Parameter | exp.Placeholder)
             ):
                 return True
     return False
+
+
+def _uncast(value: Any) -> Any:
+    # PostgreSQL is told of a bound value what it is.
+    while isinstance(value, exp.Cast):
+        value = value.this
+    return value
