@@ -7,17 +7,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
-from asyncpg.exceptions import (
-    DeadlockDetectedError,
-    InterfaceError,
-    PostgresError,
-    SerializationError,
-)
+from asyncpg.exceptions import DeadlockDetectedError, PostgresError, SerializationError
 
 import models.tables  # noqa: F401 (the arrays' types are those of the tables)
 from models import dialect
 from models.connection import READ_TIMEOUT_S, Raced, Row, T, Unavailable, Work
-from models.database_postgres_connections import READERS, ReadingPool, connect, is_passing, why
+from models.database_postgres_connections import (
+    BROKEN_OFF,
+    READERS,
+    ReadingPool,
+    connect,
+    is_passing,
+    why,
+)
 
 # A transaction that lost a race is done again; so many in a row are no race but a fault.
 RACES_MAX = 20
@@ -50,7 +52,7 @@ class PostgresDatabase:
         try:
             await self._pool.open(connected=True)
             await self._connection()
-        except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
+        except (PostgresError, *BROKEN_OFF) as error:
             await self.close()
             raise Unavailable(why(error)) from error
         except Unavailable:
@@ -75,7 +77,7 @@ class PostgresDatabase:
                     alone |= {wish.workspace}
                 except (Raced, SerializationError, DeadlockDetectedError):
                     continue
-                except (OSError, TimeoutError, InterfaceError, PostgresError) as error:
+                except (PostgresError, *BROKEN_OFF) as error:
                     if isinstance(error, PostgresError) and not is_passing(error):
                         raise
                     await self._drop()

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-from asyncpg.exceptions import InterfaceError, PostgresError, QueryCanceledError
+from asyncpg.exceptions import (
+    InterfaceError,
+    InternalClientError,
+    PostgresError,
+    QueryCanceledError,
+)
 from sqlalchemy import pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -19,6 +24,9 @@ READERS = 8
 """Connections that read, of each process: enough that a few slow statements hold nobody up."""
 
 CONNECT_TIMEOUT_S = 5.0
+
+BROKEN_OFF = (OSError, TimeoutError, InterfaceError, InternalClientError)
+"""What is raised when there is no server, or no longer: a driver that is cut off may call it internal."""
 
 # The caller gives up first and says so; the server follows where the caller is gone.
 _SERVER_LATER_S = 0.5
@@ -37,7 +45,7 @@ async def connect(url: str, **given: Any) -> asyncpg.Connection:
     """Return a connection; raise Unavailable when there is none to be had."""
     try:
         return await asyncpg.connect(dsn_of(url), timeout=CONNECT_TIMEOUT_S, **given)
-    except (OSError, PostgresError, InterfaceError, TimeoutError) as error:
+    except (PostgresError, *BROKEN_OFF) as error:
         raise Unavailable(why(error)) from error
 
 
@@ -47,7 +55,9 @@ def engine_of(url: str, parsed: URL) -> AsyncEngine:
     async def creator() -> asyncpg.Connection:
         return await connect(url)
 
-    return create_async_engine(parsed, poolclass=pool.NullPool, async_creator=creator)
+    # The driver reads the whole URL; what it knows of several hosts is more than an engine does.
+    named = parsed.set(query={})
+    return create_async_engine(named, poolclass=pool.NullPool, async_creator=creator)
 
 
 def is_passing(error: PostgresError) -> bool:
@@ -106,7 +116,7 @@ class ReadingPool:
                     return await self._fetch(dialect.numbered(sql), args, timeout_s)
             except (TimeoutError, QueryCanceledError) as error:
                 raise TimedOut(f"the statement took more than {timeout_s:g} seconds") from error
-            except (OSError, PostgresError, InterfaceError) as error:
+            except (PostgresError, *BROKEN_OFF) as error:
                 if isinstance(error, PostgresError) and not is_passing(error):
                     raise
                 if attempt == _READ_ATTEMPTS:
