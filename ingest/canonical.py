@@ -1,4 +1,4 @@
-"""The one form of JSON that is stored (semantics.md, section 9), and the lenient way to it."""
+"""The one form of JSON that is stored (docs/semantics.md, section 9), and the lenient way to it."""
 
 from __future__ import annotations
 

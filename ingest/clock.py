@@ -1,4 +1,4 @@
-"""When a message happened (semantics.md, section 2). Pure: no clock of its own."""
+"""When a message happened (docs/semantics.md, section 2). Pure: no clock of its own."""
 
 from __future__ import annotations
 

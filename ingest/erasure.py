@@ -1,4 +1,4 @@
-"""Erase people, and keep what is erased from coming back (semantics.md, section 7).
+"""Erase people, and keep what is erased from coming back (docs/semantics.md, section 7).
 
 An identifier is erased up to a time: the latest of the deletes that reach it. They reach the
 userIds joined to theirs by an alias no later than the delete, and every device ever carried with

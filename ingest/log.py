@@ -71,10 +71,16 @@ async def read_about(
     return found
 
 
-async def siblings(tx: Transaction, workspace: Workspace, key: bytes) -> int:
-    """Return how many events have the messageId of the event with this key."""
-    sql = "SELECT count(*) FROM events WHERE workspace_id = ?1 AND key BETWEEN ?2 AND ?3"
-    rows = await tx.fetch(sql, (workspace.id, key[:8] + bytes(8), key[:8] + b"\xff" * 8))
+async def siblings(tx: Transaction, workspace: Workspace, fresh: Fresh) -> int:
+    """Return how many events have the messageId of this one, itself among them."""
+    # The index finds them by a hash of the messageId; the text decides.
+    sql = (
+        "SELECT count(*) FROM events WHERE workspace_id = ?1 AND key BETWEEN ?2 AND ?3"
+        " AND message_id = ?4"
+    )
+    prefix = fresh.key[:8]
+    args = (workspace.id, prefix + bytes(8), prefix + b"\xff" * 8, fresh.message.message_id)
+    rows = await tx.fetch(sql, args)
     count: int = rows[0][0]
     return count
 

@@ -1,4 +1,4 @@
-"""Say what a message states about whom: the table of semantics.md, section 4. Pure."""
+"""Say what a message states about whom: the table of docs/semantics.md, section 4. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find whose each identifier is, as links and aliases come in (semantics.md, section 3)."""
+"""Find whose each identifier is, as links and aliases come in (docs/semantics.md, section 3)."""
 
 from __future__ import annotations
 

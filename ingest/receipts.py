@@ -1,4 +1,4 @@
-"""Say what became of a message, as everything stands now (semantics.md, section 6)."""
+"""Say what became of a message, as everything stands now (docs/semantics.md, section 6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def receipt(working: Working, fresh: Fresh, said: Meaning) -> Receipt:
     message = fresh.message
     if message.veil is Veil.ERASED:
         outcome = Outcome.ERASED
-    elif await log.siblings(working.tx, working.workspace, fresh.key) > 1:
+    elif await log.siblings(working.tx, working.workspace, fresh) > 1:
         outcome = Outcome.CONFLICT
     else:
         standing = list(_standing(working, message, said))

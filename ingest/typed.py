@@ -1,4 +1,4 @@
-"""Read the typed fields out of the traits (semantics.md, section 4). Pure."""
+"""Read the typed fields out of the traits (docs/semantics.md, section 4). Pure."""
 
 from __future__ import annotations
 

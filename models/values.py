@@ -11,7 +11,7 @@ Micros = int
 """A moment: microseconds since 1970, UTC."""
 
 JsonText = str
-"""A value in canonical JSON (semantics.md, section 9). Equal texts are equal values."""
+"""A value in canonical JSON (docs/semantics.md, section 9). Equal texts are equal values."""
 
 NULL: JsonText = "null"
 TRUE: JsonText = "true"

@@ -1,4 +1,4 @@
-"""The one form in which JSON is stored (semantics.md, section 9)."""
+"""The one form in which JSON is stored (docs/semantics.md, section 9)."""
 
 from __future__ import annotations
 

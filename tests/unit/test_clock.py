@@ -1,4 +1,4 @@
-"""When a message happened (semantics.md, section 2)."""
+"""When a message happened (docs/semantics.md, section 2)."""
 
 from __future__ import annotations
 
