@@ -121,6 +121,9 @@ class ReadingPool:
                     raise
                 if attempt == _READ_ATTEMPTS:
                     raise Unavailable(why(error)) from error
+                # What cut this one off will have cut off the others.
+                if self._pool is not None:
+                    await self._pool.expire_connections()
         raise AssertionError("the last attempt returns or raises")
 
     async def close(self) -> None:
