@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +46,7 @@ class Server:
     binaries: Path
     folder: Path
     port: int
+    settings: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -56,8 +59,19 @@ class Server:
 
     def start(self) -> None:
         """Start it."""
-        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"port={self.port}"))
+        settings = (*_SETTINGS, f"port={self.port}", *self.settings)
+        options = " ".join(f"-c {shlex.quote(setting)}" for setting in settings)
         _run(*self._control(), "-o", options, "start")
+
+    def kill(self) -> None:
+        """Kill it as `kill -9` does; what it started ends by itself."""
+        lock = self.folder / "postmaster.pid"
+        pid, *_, segment = lock.read_text().splitlines()[:7]
+        os.kill(int(pid), signal.SIGKILL)
+        # Neither can it clear up after itself, and it will not come back.
+        with suppress(FileNotFoundError):
+            subprocess.run(["ipcrm", "-m", segment.split()[1]], check=False, capture_output=True)
+        lock.unlink()
 
     def promote(self) -> None:
         """Make a primary of a replica."""
@@ -80,12 +94,12 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def primary() -> Iterator[Server]:
-    """Give a server of our own, which replicas can follow."""
+def primary(*settings: str) -> Iterator[Server]:
+    """Give a server of our own, which replicas can follow; `settings` go before those of all tests."""
     binaries = _find_binaries()
     with tempfile.TemporaryDirectory(prefix="calyx-postgres-") as folder:
         home = Path(folder)
-        made = Server(_readable(binaries, home), home / "primary", _free_port())
+        made = Server(_readable(binaries, home), home / "primary", free_port(), settings)
         words = ("-U", "calyx", "-A", "trust", "-E", "UTF8", "--locale=C")
         _run(made.binaries / "initdb", "-D", made.folder, *words)
         with _started(made):
@@ -93,9 +107,10 @@ def primary() -> Iterator[Server]:
 
 
 @contextmanager
-def replica(of: Server) -> Iterator[Server]:
-    """Give a streaming replica of a server."""
-    made = Server(of.binaries, of.folder.with_name(f"replica-{_free_port()}"), _free_port())
+def replica(of: Server, *settings: str) -> Iterator[Server]:
+    """Give a streaming replica of a server; `settings` go before those of all tests."""
+    port = free_port()
+    made = Server(of.binaries, of.folder.with_name(f"replica-{port}"), port, settings)
     source = ("-h", "127.0.0.1", "-p", str(of.port), "-U", "calyx")
     _run(of.binaries / "pg_basebackup", *source, "-D", made.folder, "-R", "-c", "fast")
     with _started(made):
@@ -156,7 +171,8 @@ def _run(*command: str | Path) -> None:
         raise Missing(f"{words[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
