@@ -30,6 +30,7 @@ COMMANDS = {
     "schema": ("Write schema.graphql from the code.", ["calyx schema"]),
     "coverage": ("Run the tests and show what they miss.", ["pytest --cov --cov-report=term"]),
     "bench": ("Measure; nothing is judged.", ["python -m tests.benchmarks"]),
+    "cluster": ("Kill a node and a database under load.", ["python -m tests.cluster"]),
     "setup": ("Install all of it, and the hook that checks each commit.", ["pre-commit install"]),
     "lock": ("Pin anew what pyproject.toml asks for; needs uv.", [PIN]),
 }

@@ -48,6 +48,10 @@ coverage *args:
 bench *args:
     @python3 dev.py bench {{args}}
 
+# Kill a node and a database under load.
+cluster *args:
+    @python3 dev.py cluster {{args}}
+
 # Install all of it, and the hook that checks each commit.
 setup:
     @python3 dev.py setup
