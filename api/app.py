@@ -57,9 +57,10 @@ def create_app(
     *,
     clock: Callable[[], Micros] = now_micros,
     new_id: Callable[[], str] = random_id,
+    metrics: Metrics | None = None,
 ) -> App:
     """Return the application of these settings. It opens its database, which is at head, when it starts."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     service = Service(settings, clock, metrics)
     secret = settings.webhook_secret
     doors = Doors(

@@ -25,6 +25,9 @@ log = structlog.get_logger()
 GRACE_SECONDS = 8
 """How long requests under way may take once we are told to stop; supervisors kill after 10."""
 
+TICKS_A_SECOND = 10
+"""Of uvicorn."""
+
 
 def settings_help() -> str:
     """Return a paragraph on each setting, for the end of a help text."""
@@ -91,8 +94,11 @@ def _serve_together(settings: Settings, greeting: Callable[[str], str]) -> bool:
     """Serve in several processes; return whether they started."""
 
     def serve_one(post: Post) -> None:
-        server = Server(settings, create_app(settings), lambda _host, _port: post.started())
-        server.stop_with(post)
+        metrics = observe.Metrics()
+        metrics.share(post.board, post.boards)
+        app = create_app(settings, metrics=metrics)
+        server = Server(settings, app, lambda _host, _port: post.started())
+        server.work_at(post, metrics)
         server.run(list(post.sockets))
 
     try:
@@ -132,10 +138,17 @@ class Server(uvicorn.Server):
         self._app = app
         self._listening = listening
         self._post: Post | None = None
+        self._metrics: observe.Metrics | None = None
 
-    def stop_with(self, post: Post) -> None:
-        """Stop when the supervisor of this post is gone."""
-        self._post = post
+    def work_at(self, post: Post, metrics: observe.Metrics) -> None:
+        """Be one of several: stop when the supervisor is gone, and let the others know our numbers."""
+        self._post, self._metrics = post, metrics
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is done ten times a second; return whether to stop."""
+        if self._metrics is not None and counter % TICKS_A_SECOND == 0:
+            self._metrics.post()
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: Any = None) -> None:
         """Open everything, listen, and say so."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from math import nan
 from typing import Any
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.numbers import Board, added, counted
 from ingest.accept import Committed
 from models.values import Receipt
 
@@ -28,6 +29,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._board: Board | None = None
+        self._boards: Sequence[Board] = ()
+        self._before = b""
         registry = self.registry
         self._requests = Counter(
             "calyx_requests", "Requests answered.", ["route", "method", "status"], registry=registry
@@ -60,6 +64,24 @@ class Metrics:
         self._queued = Gauge(
             "calyx_queued_messages", "Messages waiting for a commit.", registry=registry
         )
+
+    def share(self, board: Board, boards: Sequence[Board]) -> None:
+        """Tell with ours the numbers of the others at `boards`, and let them tell ours from `board`."""
+        # Whoever wrote here before is gone: what it counted is counted on.
+        self._before, self._board, self._boards = counted(board.read()), board, boards
+
+    def post(self) -> None:
+        """Let the others know our numbers as they stand."""
+        if self._board is not None:
+            own = generate_latest(self.registry)
+            self._board.write(added([self._before, own]) if self._before else own)
+
+    def text(self) -> bytes:
+        """Return the numbers, those of all who share them, in the form of Prometheus."""
+        if self._board is None:
+            return generate_latest(self.registry)
+        self.post()
+        return added(board.read() for board in self._boards)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its time. `route` must be one of few words, never a path as sent."""

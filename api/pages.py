@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from strawberry.http.ides import get_graphql_ide_html
 
@@ -92,7 +92,7 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         "/metrics", tags=["Operation"], summary="Numbers for Prometheus.", response_class=Response
     )
     async def show_metrics() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _explorer() -> str:

@@ -10,12 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from types import FrameType
 
 import structlog
+
+from api.numbers import Board
 
 log = structlog.get_logger()
 
@@ -33,6 +35,8 @@ class Post:
     """Where a worker listens, and how it speaks with its supervisor."""
 
     sockets: Sequence[socket.socket]
+    board: Board
+    boards: Sequence[Board]
     _started: int
     _supervisor: int
 
@@ -53,9 +57,10 @@ class Post:
 
 @dataclass(slots=True)
 class _Place:
-    """What outlives a worker: its sockets, whose queue waits for the next one at this place."""
+    """What outlives a worker: its sockets, whose queue waits for the next at this place, and its numbers."""
 
     sockets: Sequence[socket.socket]
+    board: Board = field(default_factory=Board)
     worker: ForkProcess | None = None
     began: float = 0.0
 
@@ -159,7 +164,9 @@ class Workers:
             if other is not place:
                 for each in other.sockets:
                     each.close()
-        self._serve(Post(place.sockets, self._start_end, self._alive_end))
+        boards = [each.board for each in self._places]
+        ends = (self._start_end, self._alive_end)
+        self._serve(Post(place.sockets, place.board, boards, *ends))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

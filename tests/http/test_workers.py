@@ -172,6 +172,20 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def total(served: Served, name: str) -> float:
+    lines = httpx.get(served.url + "/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith(f"{name} ")]
+    return float(found[0].split()[1]) if found else 0.0
+
+
+def test_whichever_process_is_asked_the_numbers_are_those_of_all(served: Served) -> None:
+    before = total(served, "calyx_messages_total")
+    for number in range(16):
+        assert served.post("/segment", KEY, TRACK | {"messageId": f"n{number}"}).is_success
+    time.sleep(1.5)
+    assert {total(served, "calyx_messages_total") for _ in range(16)} == {before + 16}
+
+
 def test_commands_take_turns_with_a_server_that_is_writing(served: Served, url: str) -> None:
     stop = threading.Event()
 
@@ -211,6 +225,7 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(
         acknowledged = set()
         for number in range(120):
             if number == 40:
+                time.sleep(1.5)
                 os.kill(first[0], signal.SIGKILL)
             try:
                 body = TRACK | {"messageId": f"m{number}"}
@@ -223,6 +238,8 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(
         while len(workers_of(served)) < 2 and time.monotonic() < until:
             time.sleep(0.05)
         assert len(set(workers_of(served)) - {first[0]}) == 2
+        # What the dead one counted is counted on, but for its last second.
+        assert total(served, "calyx_messages_total") >= 79
         assert served.stop() == 0
         assert "worker_ended" in served.logged()
     assert len(acknowledged) > 100
