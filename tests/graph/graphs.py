@@ -15,8 +15,6 @@ from api.graph.request import Answer, GraphRequest
 from api.limits import GraphLimits
 from ingest.accept import Door, Ingest
 from models.database import Database, open_database
-from models.database_sqlite import SqliteDatabase
-from models.dialect_read_sqlite import SQLITE_FUNCTIONS
 from models.values import Workspace
 from tests.databases import DEFAULT
 from tests.graph.world import NOW
@@ -98,10 +96,6 @@ async def a_graph(url: str, limits: GraphLimits | None = None) -> AsyncIterator[
     """Open a Graph on a migrated database."""
     database = await open_database(url, readers=1)
     try:
-        if isinstance(database, SqliteDatabase):
-            for reader in database._readers:  # noqa: SLF001 (until the database teaches them itself)
-                for name, (size, call) in SQLITE_FUNCTIONS.items():
-                    await reader.create_function(name, size, call, deterministic=True)
         ingest = Ingest(database)
         ingest.start()
         counting, numbers = Counting(database), count()

@@ -75,7 +75,7 @@ async def read_rows(database: Reads, workspace: int) -> Rows:
         ]
         tenant = "id" if table is tables.Workspace else "workspace_id"
         names = ", ".join(f'"{name}"' for name in columns)
-        sql = f'SELECT {names} FROM "{table.__tablename__}" WHERE {tenant} = ?1'  # noqa: S608 (names of our own tables)
+        sql = f'SELECT {names} FROM "{table.__tablename__}" WHERE {tenant} = ?1'
         return [
             table(**dict(zip(columns, row, strict=True)))
             for row in await database.read(sql, [workspace])

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.auth import Scope
+from models.connection import Transaction
 from tests.graph.graphs import Asking
 from tests.graph.oracle import answer
 from tests.graph.rows import Rows
@@ -86,6 +88,7 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
           stranger: customer(anonymousId: "stranger") { id userId email }
           nobody: customer(userId: "nobody") { id }
           erased: customer(userId: "u9") { id }
+          anew: customer(userId: "u10") { traits events { totalCount nodes { type } } }
         }"""
         + CUSTOMER,
         {"user": "u7", "old": "u2", "device": "d1"},
@@ -261,3 +264,29 @@ async def test_own_key_and_workspace_are_nodes_and_others_are_not(world: Asking)
         None,
         None,
     ]
+
+
+async def test_other_keys_are_seen_by_operators_alone(empty: Asking) -> None:
+    other = b"fedcba9876543210"
+
+    async def add(tx: Transaction) -> None:
+        columns = ("id", "key", "hash", "name", "prefix", "scopes", "created_at")
+        await tx.insert("api_keys", columns, 1, [(2, other, other, "other", "ck", "admin", 1)])
+
+    await empty.database.inner.write(add)
+    query = f'{{ node(id: "key_{other.hex()}") {{ ... on ApiKey {{ name scopes }} }} }}'
+    assert await empty.get(query) == {"node": None}
+    empty.scopes = frozenset({Scope.ADMIN})
+    assert await empty.get(query) == {"node": {"name": "other", "scopes": ["ADMIN"]}}
+
+
+async def test_integers_beyond_64_bits_are_told_apart(empty: Asking) -> None:
+    small, big = 2**64, 2**64 + 1
+    await empty.deliver([{"type": "identify", "userId": "u1", "traits": {"n": big}}])
+    query = """query($v: JSON!) { eq: customers(where: {trait: {key: "n", eq: $v}}) { totalCount }
+      ne: customers(where: {trait: {key: "n", ne: $v}}) { totalCount }
+      in: customers(where: {trait: {key: "n", in: [$v, "x"]}}) { totalCount } }"""
+    for value, holds in ((small, 0), (big, 1)):
+        found = await empty.get(query, {"v": value})
+        counts = {name: page["totalCount"] for name, page in found.items()}
+        assert counts == {"eq": holds, "ne": 1 - holds, "in": holds}

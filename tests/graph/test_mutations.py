@@ -140,6 +140,8 @@ async def test_a_mutation_leaves_the_state_that_its_message_leaves(
         )
         assert found["answer"] == {"receipt": {"outcome": "APPLIED"}, "userErrors": []}
         await posted.deliver([{**message, **stamped}])
+        log = "{ events(first: 1) { nodes { id type name properties traits context timestamp } } }"
+        assert await stated.get(log) == await posted.get(log)
         assert await dump(stated.database.inner, DEFAULT) == await dump(
             posted.database.inner, DEFAULT
         )

@@ -177,7 +177,15 @@ def _fixed() -> list[dict[str, Any]]:
         {"type": "alias", "userId": "u4", "previousId": 42},
         {"type": "track", "event": "Signed Up", "userId": "u5", "context": {"groupId": "a1"}},
         {"type": "track", "event": "Signed Up", "userId": "u6", "properties": {"plan": "free"}},
-        {"type": "delete", "userId": "u9"},
+        # Erased, and then somebody new under the old id.
+        {"type": "delete", "userId": "u9", "timestamp": "2026-07-17T00:00:00Z"},
+        {"type": "delete", "userId": "u10", "timestamp": "2026-07-17T00:00:00Z"},
+        {
+            "type": "identify",
+            "userId": "u10",
+            "traits": {"plan": "new"},
+            "timestamp": "2026-07-18T00:00:00Z",
+        },
         {"type": "identify", "anonymousId": "stranger", "traits": {"email": "who@example.com"}},
         # Alive and deleted accounts whatever chance did above.
         {
@@ -205,5 +213,13 @@ def _fixed() -> list[dict[str, Any]]:
             "userId": "u7",
             "traits": {"vip": True, "total billed": 500},
             "timestamp": "2026-07-18T00:00:03Z",
+        },
+        # Who joins a deleted account is seen there once it is alive again.
+        {
+            "type": "track",
+            "event": "Account Added User",
+            "userId": "u8",
+            "context": {"groupId": "a6"},
+            "timestamp": "2026-07-18T00:00:04Z",
         },
     ]
