@@ -19,7 +19,9 @@ BATCH_MESSAGES = 10
 _ANSWER_SECONDS_MAX = 10.0
 # Sooner than `Retry-After` asks: a gap in the table is then the servers', not the clients'.
 _AGAIN_SECONDS_MIN, _AGAIN_SECONDS_MAX = 0.05, 0.4
-_PACE_SECONDS = 0.015
+PACE_SECONDS = 0.015
+"""How long a client rests between two requests."""
+
 # For the last answers, once nothing new is sent.
 _LAST_ANSWERS_SECONDS = 20.0
 _BEGINNING = datetime(2026, 11, 2, tzinfo=UTC)
@@ -50,11 +52,12 @@ class Tally:
 class Load:
     """Some clients of one address, until they are told to stop."""
 
-    def __init__(self, port: int, key: str, seed: str) -> None:
+    def __init__(self, port: int, key: str, seed: str, pace_s: float = PACE_SECONDS) -> None:
         self.tally = Tally()
         self._port = port
         self._key = key
         self._seed = seed
+        self._pace_s = pace_s
         self._is_over = False
         self._give_up_at = float("inf")
 
@@ -83,7 +86,7 @@ class Load:
             if await self._answered(caller, path, body, rng):
                 self.tally.acknowledged.update(ids)
                 self.tally.acknowledged_at.append(time.monotonic())
-            await asyncio.sleep(rng.uniform(0.5, 1.5) * _PACE_SECONDS)
+            await asyncio.sleep(rng.uniform(0.5, 1.5) * self._pace_s)
         caller.close()
 
     async def _read(self, name: str) -> None:
@@ -95,7 +98,7 @@ class Load:
             body = json.dumps({"query": query, "variables": {"u": user}}).encode()
             if await self._answered(caller, "/graphql", body, rng):
                 self.tally.read_at.append(time.monotonic())
-            await asyncio.sleep(rng.uniform(0.5, 1.5) * _PACE_SECONDS)
+            await asyncio.sleep(rng.uniform(0.5, 1.5) * self._pace_s)
         caller.close()
 
     async def _answered(self, caller: _Caller, path: str, body: bytes, rng: random.Random) -> bool:

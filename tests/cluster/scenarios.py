@@ -14,7 +14,7 @@ import asyncpg
 
 from models.migrate import upgrade
 from tests.cluster.balancer import balancing
-from tests.cluster.load import Load, Tally
+from tests.cluster.load import PACE_SECONDS, Load, Tally
 from tests.cluster.nodes import Broken, Node, stop
 from tests.cluster.oracle import Verdict, judge, longest_gap
 from tests.cluster.relay import Relay
@@ -60,6 +60,7 @@ class Plan:
     balancer: str | None = None
     nodes: int = 2
     outage_seconds: float = OUTAGE_SECONDS
+    pace_seconds: float = PACE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Cluster:
     async def run(self, name: str, disturb: Callable[[], Awaitable[None]]) -> Result:
         """Disturb the cluster under load; return what became of it."""
         self.say(f"{name}: load begins")
-        load = Load(self.port, KEY, f"{self.plan.seed}.{name.replace(' ', '-')}")
+        seed = f"{self.plan.seed}.{name.replace(' ', '-')}"
+        load = Load(self.port, KEY, seed, self.plan.pace_seconds)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(load.run())
             await asyncio.sleep(self.plan.seconds * 0.3)

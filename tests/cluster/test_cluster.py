@@ -14,7 +14,7 @@ from tests.databases import PostgresTemplate
 # Servers run as programs of their own, on a server of their own; this one says whether there is any.
 with_postgres = pytest.mark.usefixtures("postgres_server")
 
-QUICK = Plan(seed=1, seconds=1, outage_seconds=0.3)
+QUICK = Plan(seed=1, seconds=1, outage_seconds=0.3, pace_seconds=0.05)
 
 
 def silent(_line: str) -> None:
