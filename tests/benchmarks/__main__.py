@@ -22,17 +22,21 @@ _ABOUT = """\
 Measure Calyx beside services that do the same in the usual way, and print one table.
 
   ingest  Events a second that are durable before they are answered: `calyx serve` on SQLite
-          (synchronous=FULL, keys checked) beside FastAPI with one SQLModel session an event.
+          (synchronous=FULL, keys checked) beside FastAPI with one SQLModel session an event and
+          fastify with better-sqlite3; on PostgreSQL (fsync and synchronous_commit on) beside
+          fastify with pg, and with 2 workers beside 1.
   read    GraphQL requests a second for a list page and a customer page: `calyx serve` beside
           Strawberry with dataloaders and SQLModel on the same file, with the same answers.
 
 Everything runs on this machine, in temporary folders, and is stopped in the end. The server has one
-core and the load another. Ours and the peer's rounds alternate, so that a machine that slows
-down slows both: trust the ratio more than the rates. Nothing is judged.
+core and the load another; PostgreSQL, which is started for this, has what is left. The servers take
+turns, so that a machine that slows down slows all: trust the ratio more than the rates. Nothing is
+judged. The first run installs the packages of the peers on Node with `npm ci`, beside them; without
+Node, or without a PostgreSQL to start, the table says that they were not measured.
 """
 _EXAMPLES = """\
 examples:
-  python -m tests.benchmarks                        both, in about five minutes
+  python -m tests.benchmarks                        both, in about ten minutes
   python -m tests.benchmarks ingest --seconds 20    only writing, in longer rounds
   python -m tests.benchmarks --quick                does it run at all? under a minute
   python -m tests.benchmarks --record               add the table to docs/benchmarks.md
@@ -48,9 +52,13 @@ def main() -> None:
         sys.exit(
             "The benchmark needs Linux: it reads CPU times in /proc and gives each side a core."
         )
+    if asked.folder is not None:
+        # PostgreSQL too is then on this disk: it is started in a temporary folder of its own.
+        tempfile.tempdir = str(asked.folder)
     try:
-        with tempfile.TemporaryDirectory(prefix="calyx-bench-", dir=asked.folder) as folder:
-            results = measure(asked.what, _sizes(asked), Path(folder), _say)
+        with tempfile.TemporaryDirectory(prefix="calyx-bench-") as folder:
+            room, installs = Path(folder), not asked.quick
+            results = measure(asked.what, _sizes(asked), room, _say, installs=installs)
     except (Broken, NotServing) as error:
         sys.exit(f"Nothing was measured. {error}")
     print(report.render(results))

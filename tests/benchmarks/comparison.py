@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -26,6 +26,8 @@ class Sizes:
     batch: int = 100
     senders: int = 10_000
     """Customers that messages are about while writing is measured."""
+    drafts: int = 10_000
+    """Different messages that are written, over and over, each time as new ones."""
     customers: int = 20_000
     """Customers in the database while reading is measured."""
     accounts: int = 2_000
@@ -45,29 +47,39 @@ class Load:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What Calyx and a peer did under one load, round by round."""
+    """What servers did under one load, round by round: the others are compared with the first."""
 
     load: Load
-    peer: str
-    rounds: list[tuple[Measured, Measured]] = field(default_factory=list)
+    rounds: list[Mapping[str, Measured]] = field(default_factory=list)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Who could not be measured, and why."""
+    about: str = ""
+    """What is compared, where it is not Calyx and its peers."""
 
     @property
-    def ratio(self) -> float:
-        """Return how many times the peer's rate ours is: the median of rounds, each a pair in a row."""
-        return median(ours.per_second / theirs.per_second for ours, theirs in self.rounds)
+    def title(self) -> str:
+        """Return what was sent, and what is compared."""
+        return f"{self.load.title}: {self.about}" if self.about else self.load.title
 
     def each(self) -> list[tuple[str, Measured]]:
         """Return who did what, in the median of the rounds."""
-        ours, theirs = zip(*self.rounds, strict=True)
-        return [("Calyx", _median(ours)), (self.peer, _median(theirs))]
+        names = self.rounds[0] if self.rounds else ()
+        return [(name, _median([one[name] for one in self.rounds])) for name in names]
+
+    def ratio_to(self, name: str) -> float:
+        """Return how many times a server's rate the first one's is: the median of the rounds' ratios."""
+        first = next(iter(self.rounds[0]))
+        return median(one[first].per_second / one[name].per_second for one in self.rounds)
 
 
 class Broken(Exception):
     """A measurement that could not be made, or that measured something else; the message says why."""
 
 
-def put_under_load(server: Server, load: Load, sizes: Sizes, say: Say) -> Measured:
-    """Return what a server did under a load."""
+def put_under_load(
+    server: Server, load: Load, sizes: Sizes, say: Say, database_pid: int | None = None
+) -> Measured:
+    """Return what a server did under a load, and what its database did in processes of its own."""
     _, core = cores()
     plan = Plan(
         port=server.port,
@@ -79,6 +91,7 @@ def put_under_load(server: Server, load: Load, sizes: Sizes, say: Say) -> Measur
         server_pid=server.pid,
         what=load.what,
         core=core,
+        database_pid=database_pid,
     )
     ended = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.load"],
@@ -95,12 +108,14 @@ def put_under_load(server: Server, load: Load, sizes: Sizes, say: Say) -> Measur
     return measured
 
 
-def _median(rounds: tuple[Measured, ...]) -> Measured:
+def _median(rounds: list[Measured]) -> Measured:
+    databases = [one.database_cpu_micros for one in rounds if one.database_cpu_micros is not None]
     return Measured(
         per_second=median(one.per_second for one in rounds),
         p50_ms=median(one.p50_ms for one in rounds),
         p99_ms=median(one.p99_ms for one in rounds),
         cpu_micros=median(one.cpu_micros for one in rounds),
+        database_cpu_micros=median(databases) if databases else None,
         # These two are no figures to be smoothed: one bad round is one too many.
         failures=sum(one.failures for one in rounds),
         load_busy=max(one.load_busy for one in rounds),

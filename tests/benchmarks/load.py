@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 import uvloop
@@ -25,7 +25,6 @@ from tests.benchmarks import messages
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"\r\ncontent-length:"
 _STATUS = slice(9, 12)
-_TEMPLATES_COUNT = 10_000
 _SHOWN_BYTES = 500
 _ANSWER_BYTES_MAX = 4 * 1024 * 1024
 # The last answers may wait in a long queue; what takes longer than this has hung.
@@ -38,6 +37,9 @@ class Messages(msgspec.Struct, frozen=True, tag=True):
     seed: int
     customers: int
     batch: int | None = None
+    in_turn: bool = False
+    drafts: int = 10_000
+    """How many different messages there are: they are sent over and over, each time as new ones."""
 
     @property
     def each(self) -> int:
@@ -45,8 +47,13 @@ class Messages(msgspec.Struct, frozen=True, tag=True):
         return self.batch or 1
 
     def bodies(self) -> Iterator[bytes]:
-        """Yield bodies without end."""
-        drafts = messages.templates(self.seed, self.customers, _TEMPLATES_COUNT)
+        """Return bodies without end."""
+        # Made before the first is asked for, so that the warm-up is not spent on it.
+        return self._stamped(
+            messages.templates(self.seed, self.customers, self.drafts, in_turn=self.in_turn)
+        )
+
+    def _stamped(self, drafts: list[bytes]) -> Iterator[bytes]:
         # Not seeded: a second run against one server sends new messages, not known ones.
         rng = random.Random()
         for pick in itertools.count(step=self.each):
@@ -72,7 +79,7 @@ class Requests(msgspec.Struct, frozen=True, tag=True):
     each: int = 1
 
     def bodies(self) -> Iterator[bytes]:
-        """Yield bodies without end."""
+        """Return bodies without end."""
         return itertools.cycle([text.encode() for text in self.texts])
 
 
@@ -88,6 +95,7 @@ class Plan(msgspec.Struct, frozen=True):
     server_pid: int
     what: Messages | Requests
     core: int | None = None
+    database_pid: int | None = None
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -97,12 +105,23 @@ class Measured(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     cpu_micros: float
-    """The server's CPU time for each message or request."""
+    """The server's CPU time for each message or request, in all its processes."""
     failures: int
     answered_in_all: int
     """Messages or requests that were answered with 200, outside the measured time too."""
     load_busy: float
     """The part of the time for which this process had a core: near 1, it is what was measured."""
+    database_cpu_micros: float | None = None
+    """The same of the database's processes, where it has its own."""
+
+
+class Times(NamedTuple):
+    """What four clocks say at one moment, in seconds."""
+
+    wall: float
+    server: float
+    own: float
+    database: float
 
 
 class Run:
@@ -117,8 +136,8 @@ class Run:
         self._latencies: list[float] = []
         self._failures = 0
         self._answered_in_all = 0
-        self._begun: tuple[float, float, float] | None = None
-        self._ended: tuple[float, float, float] | None = None
+        self._begun: Times | None = None
+        self._ended: Times | None = None
         self._warm_at = time.perf_counter() + plan.warm_up_seconds
 
     def request(self) -> bytes | None:
@@ -142,14 +161,16 @@ class Run:
         elif self._ended is None:
             if well:
                 self._latencies.append(now - sent_at)
-            if now - self._begun[0] >= self._plan.seconds:
+            # Who does answer, but hardly ever, is measured until it has.
+            told = self._latencies or not self._answered_in_all
+            if told and now - self._begun.wall >= self._plan.seconds:
                 self._ended = self._times(now)
 
     def measured(self) -> Measured:
         """Return what came back, once it is over."""
         if self._begun is None or self._ended is None or not self._latencies:
             _fail(f"no answer was a 200; {self._failures} were not")
-        wall, server, own = (
+        wall, server, own, database = (
             end - begin for begin, end in zip(self._begun, self._ended, strict=True)
         )
         ordered = sorted(self._latencies)
@@ -162,10 +183,17 @@ class Run:
             failures=self._failures,
             answered_in_all=self._answered_in_all,
             load_busy=own / wall,
+            database_cpu_micros=1e6 * database / done if self._plan.database_pid else None,
         )
 
-    def _times(self, now: float) -> tuple[float, float, float]:
-        return now, cpu_seconds(self._plan.server_pid), time.process_time()
+    def _times(self, now: float) -> Times:
+        database = self._plan.database_pid
+        return Times(
+            wall=now,
+            server=cpu_seconds(self._plan.server_pid),
+            own=time.process_time(),
+            database=cpu_seconds(database) if database else 0.0,
+        )
 
 
 async def keep_asking(run: Run, port: int) -> None:
@@ -183,10 +211,21 @@ async def keep_asking(run: Run, port: int) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has had, in all its threads."""
-    # The name, in parentheses, may have spaces; user and system time are fields 14 and 15.
+    """Return the CPU time that a process and those it started have had, also those that ended."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for thread in threads for child in thread.read_text().split()]
+    # A child that ends meanwhile is in its parent's account, which is read after it.
+    of_children = sum(_cpu_seconds_if_alive(child) for child in children)
+    # The name, in parentheses, may have spaces; the times are fields 14 and 15, of ended children 16 and 17.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return of_children + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_seconds_if_alive(pid: int) -> float:
+    try:
+        return cpu_seconds(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 async def main() -> None:

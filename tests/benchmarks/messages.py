@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from itertools import accumulate, islice
+from itertools import accumulate, cycle, islice
 from types import MappingProxyType
 from typing import Any
 
@@ -43,13 +43,14 @@ _CONTEXT = {
 }
 
 
-def stream(seed: int, customers: int) -> Iterator[Message]:
-    """Yield messages without end: 60 % identify, 30 % track, 10 % group; customers by Zipf's law."""
+def stream(seed: int, customers: int, *, in_turn: bool = False) -> Iterator[Message]:
+    """Yield messages without end: 60 % identify, 30 % track, 10 % group.
+
+    Customers come by Zipf's law, so that some are in every batch, or all of them in turn.
+    """
     rng = random.Random(seed)
-    weights = list(accumulate(1 / (rank + 1) for rank in range(customers)))
     accounts = max(1, customers // _CUSTOMERS_PER_ACCOUNT)
-    while True:
-        customer = rng.choices(range(customers), cum_weights=weights)[0]
+    for customer in cycle(range(customers)) if in_turn else _by_zipf(rng, customers):
         share = rng.random()
         if share < _IDENTIFY_SHARE:
             yield identify(rng, customer)
@@ -59,9 +60,10 @@ def stream(seed: int, customers: int) -> Iterator[Message]:
             yield group(rng, customer, customer % accounts)
 
 
-def templates(seed: int, customers: int, count: int) -> list[bytes]:
+def templates(seed: int, customers: int, count: int, *, in_turn: bool = False) -> list[bytes]:
     """Return the first messages of a stream as JSON, their id and moment still to be stamped."""
-    return [msgspec.json.encode(message) for message in islice(stream(seed, customers), count)]
+    drafts = islice(stream(seed, customers, in_turn=in_turn), count)
+    return [msgspec.json.encode(message) for message in drafts]
 
 
 def stamp(template: bytes, message_id: bytes, at: bytes) -> bytes:
@@ -132,6 +134,12 @@ def join(rng: random.Random, customer: int, account: int, role: str) -> Message:
         "properties": {"role": role},
         **_envelope(rng, customer),
     }
+
+
+def _by_zipf(rng: random.Random, customers: int) -> Iterator[int]:
+    weights = list(accumulate(1 / (rank + 1) for rank in range(customers)))
+    while True:
+        yield rng.choices(range(customers), cum_weights=weights)[0]
 
 
 def _changed(rng: random.Random, value: object) -> object:

@@ -63,17 +63,19 @@ def compare(sizes: Sizes, folder: Path, say: Say) -> tuple[list[Comparison], dic
     database = folder / "reads.db"
     asyncio.run(population.load(database, sizes, say))
     loads = _loads(sizes)
-    comparisons = [Comparison(load, PEER) for load in loads]
+    comparisons = [Comparison(load) for load in loads]
+    url = f"sqlite+aiosqlite:///{database}"
     with ExitStack() as stack:
-        ours = stack.enter_context(servers.calyx(folder, database))
-        peer = servers.peer(PEER, "idiomatic_graphql", "sqlite+aiosqlite", folder, database)
+        ours = stack.enter_context(servers.calyx(folder, url))
+        peer = servers.fastapi(PEER, "idiomatic_graphql", folder, url)
         theirs = stack.enter_context(peer)
         check_answers(ours, theirs, loads)
         for number in range(sizes.rounds):
             say(f"reading, round {number + 1} of {sizes.rounds}")
             for comparison in comparisons:
-                pair = [put_under_load(one, comparison.load, sizes, say) for one in (ours, theirs)]
-                comparison.rounds.append((pair[0], pair[1]))
+                load = comparison.load
+                did = {one.name: put_under_load(one, load, sizes, say) for one in (ours, theirs)}
+                comparison.rounds.append(did)
     return comparisons, population.rows(database)
 
 

@@ -10,14 +10,25 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks.comparison import Comparison
+from tests.benchmarks.load import Measured
 from tests.benchmarks.run import SYNC_BYTES, Results
 from tests.benchmarks.servers import ROOT
 
 RECORD = ROOT / "docs" / "benchmarks.md"
 
-_HEADS = ("load", "server", "a second", "p50 ms", "p99 ms", "CPU µs each", "ratio")
+_HEADS = (
+    "load",
+    "server",
+    "a second",
+    "p50 ms",
+    "p99 ms",
+    "CPU µs each",
+    "database µs",
+    "ratio",
+)
 # Where the load had a core all to itself and used it up, the server was not what was measured.
 _BUSY_MAX = 0.9
+_FINE_BELOW = 10
 _WORD_COLUMNS = 2
 
 
@@ -36,18 +47,31 @@ def record(results: Results, today: date, path: Path = RECORD) -> None:
 def _table(comparisons: list[Comparison]) -> str:
     rows = [list(_HEADS)]
     for comparison in comparisons:
-        title, ratio = comparison.load.title, f"{comparison.ratio:.1f}"
-        for server, one in comparison.each():
-            rate = f"{one.per_second:,.0f} {comparison.load.unit}"
-            times = f"{one.p50_ms:,.1f}", f"{one.p99_ms:,.1f}", f"{one.cpu_micros:,.0f}"
-            rows.append([title, server, rate, *times, ratio])
-            # Said once for each pair: a table is read down its columns.
-            title = ratio = ""
+        found = [_measured_row(comparison, *each) for each in comparison.each()]
+        found += [["", name, "not measured", *[""] * 5] for name in comparison.absent]
+        # The first is what the others are compared with, and the title is said once.
+        found[0][-1] = ""
+        found[0][0] = comparison.title
+        rows += found
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
     lines = [_line(row, widths) for row in rows]
     rule = ["-" * width for width in widths[:_WORD_COLUMNS]]
     rule += ["-" * (width - 1) + ":" for width in widths[_WORD_COLUMNS:]]
     return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
+
+
+def _measured_row(comparison: Comparison, server: str, one: Measured) -> list[str]:
+    database, ratio = one.database_cpu_micros, comparison.ratio_to(server)
+    return [
+        "",
+        server,
+        f"{one.per_second:,.0f} {comparison.load.unit}",
+        f"{one.p50_ms:,.1f}",
+        f"{one.p99_ms:,.1f}",
+        f"{one.cpu_micros:,.0f}",
+        "" if database is None else f"{database:,.0f}",
+        f"{ratio:.2f}" if ratio < _FINE_BELOW else f"{ratio:.1f}",
+    ]
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
@@ -66,13 +90,12 @@ def _notes(results: Results) -> list[str]:
         f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {python}.",
         f"A write of {SYNC_BYTES // 1024} KB is durable after {results.sync_ms:.2f} ms.",
         f"Calyx: {_commit()}.",
-        f"Rounds: {sizes.rounds} of {times}, ours and the peer's in turn; medians.",
+        f"Rounds: {sizes.rounds} of {times}, the servers in turn; medians.",
+        *(f"{each}." for each in results.about),
     ]
-    written = [one for one in results.comparisons if one.load.unit == "events"]
-    if written:
-        stored = sum(_answered(one) for one in written)
+    if results.stored:
         notes.append(
-            f"Written: {sizes.senders:,} customers by Zipf's law; {stored:,} events were answered"
+            f"Written: {sizes.senders:,} customers; {results.stored:,} events were answered"
             " with 200, and all of them were stored."
         )
     if results.rows_read:
@@ -81,15 +104,13 @@ def _notes(results: Results) -> list[str]:
     return [f"- {note}" for note in notes + _warnings(results.comparisons)]
 
 
-def _answered(comparison: Comparison) -> int:
-    return sum(one.answered_in_all for _, one in comparison.each())
-
-
 def _warnings(comparisons: list[Comparison]) -> list[str]:
     found = []
     for comparison in comparisons:
+        for server, why in comparison.absent.items():
+            found.append(f"{comparison.title}, {server}: not measured: {why}.")
         for server, one in comparison.each():
-            where = f"{comparison.load.title}, {server}"
+            where = f"{comparison.title}, {server}"
             if one.failures:
                 found.append(f"{where}: {one.failures:,} requests failed and are not counted.")
             if one.load_busy > _BUSY_MAX:

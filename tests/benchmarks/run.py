@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks import reads, writes
 from tests.benchmarks.comparison import Comparison, Say, Sizes
 
-QUICK = Sizes(rounds=1, seconds=1.0, warm_up_seconds=0.3, senders=1_000, customers=600, accounts=60)
+QUICK = Sizes(
+    rounds=1,
+    seconds=0.5,
+    warm_up_seconds=0.2,
+    senders=1_000,
+    drafts=1_000,
+    customers=600,
+    accounts=60,
+)
 """Enough to see that it runs; its figures mean nothing."""
 
 SYNC_BYTES = 4_096
@@ -27,18 +35,28 @@ class Results:
     comparisons: list[Comparison]
     rows_read: dict[str, int]
     sync_ms: float
+    stored: int = 0
+    """Events that were written, and found stored."""
+    about: list[str] = field(default_factory=list)
+    """The versions of all but Calyx."""
 
 
-def measure(what: str, sizes: Sizes, folder: Path, say: Say) -> Results:
-    """Return what was measured of `ingest`, `read` or `all`, with databases in `folder`."""
+def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool = False) -> Results:
+    """Return what was measured of `ingest`, `read` or `all`, with files in `folder`.
+
+    If it `installs`, it gets the packages of the peers on Node first; else those without are left out.
+    """
     comparisons: list[Comparison] = []
     rows_read: dict[str, int] = {}
+    stored, about = 0, []
     if what in {"ingest", "all"}:
-        comparisons += writes.compare(sizes, folder, say)
+        written = writes.compare(sizes, folder, say, installs=installs)
+        comparisons += written.comparisons
+        stored, about = written.stored, written.about
     if what in {"read", "all"}:
         found, rows_read = reads.compare(sizes, folder, say)
         comparisons += found
-    return Results(sizes, comparisons, rows_read, _sync_ms(folder))
+    return Results(sizes, comparisons, rows_read, _sync_ms(folder), stored, about)
 
 
 def _sync_ms(folder: Path) -> float:

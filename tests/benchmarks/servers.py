@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PEERS = Path(__file__).parent / "peers"
 KEY = "key-of-the-benchmark"
 BASIC = f"Basic {b64encode(f'{KEY}:'.encode()).decode()}"
 BEARER = f"Bearer {KEY}"
@@ -37,29 +38,59 @@ class Server:
     pid: int
 
 
+@dataclass(frozen=True)
+class _Start:
+    """How a server is started."""
+
+    name: str
+    command: list[str]
+    settings: Mapping[str, str]
+    port: int
+    # Where it answers once it serves.
+    path: str
+    cores_count: int = 1
+
+
 @contextmanager
-def calyx(folder: Path, database: Path) -> Iterator[Server]:
+def calyx(folder: Path, url: str, workers: int = 1) -> Iterator[Server]:
     """Run `calyx serve` on a database, with no log of requests, as the peers have none."""
     port = free_port()
-    command = ["-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", str(workers)]
     settings = {
-        "CALYX_DATABASE_URL": f"sqlite+aiosqlite:///{database}",
+        "CALYX_DATABASE_URL": url,
         "CALYX_ADMIN_KEY": KEY,
         "CALYX_LOG_LEVEL": "warning",
     }
-    with _running("Calyx", command, settings, folder, port, "/readyz") as server:
+    name = "Calyx" if workers == 1 else f"Calyx, {workers} workers"
+    with _running(_Start(name, command, settings, port, "/readyz", workers), folder) as server:
         yield server
 
 
 @contextmanager
-def peer(name: str, module: str, driver: str, folder: Path, database: Path) -> Iterator[Server]:
+def fastapi(name: str, module: str, folder: Path, url: str) -> Iterator[Server]:
     """Run the FastAPI application of a module of `peers` as Calyx runs its own: uvloop and httptools."""
     port = free_port()
-    command = ["-m", "uvicorn", f"tests.benchmarks.peers.{module}:app", "--port", str(port)]
-    command += ["--loop", "uvloop", "--http", "httptools"]
+    command = [sys.executable, "-m", "uvicorn", f"tests.benchmarks.peers.{module}:app"]
+    command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
     command += ["--no-access-log", "--log-level", "warning"]
-    settings = {"PEER_DATABASE_URL": f"{driver}:///{database}", "PEER_KEY": KEY}
-    with _running(name, command, settings, folder, port, "/openapi.json") as server:
+    settings = {"PEER_DATABASE_URL": url, "PEER_KEY": KEY}
+    with _running(_Start(name, command, settings, port, "/openapi.json"), folder) as server:
+        yield server
+
+
+@contextmanager
+def node(name: str, peer: Path, folder: Path, url: str) -> Iterator[Server]:
+    """Run the server of a folder of `peers` on Node, as for production."""
+    port = free_port()
+    settings = {
+        "PEER_DATABASE_URL": url,
+        "PEER_KEY": KEY,
+        "PEER_PORT": str(port),
+        "NODE_ENV": "production",
+    }
+    command = ["node", str(peer / "server.js")]
+    with _running(_Start(name, command, settings, port, "/"), folder) as server:
         yield server
 
 
@@ -70,10 +101,13 @@ def free_port() -> int:
         return int(tried.getsockname()[1])
 
 
-def cores() -> tuple[int | None, int | None]:
-    """Return a core for the server and another for the load; None where there is only one."""
+def cores(count: int = 1) -> tuple[set[int] | None, int | None]:
+    """Return `count` cores for a server and one for the load, the last; None where there is only one.
+
+    A server that wants them all shares the last one with the load.
+    """
     found = sorted(os.sched_getaffinity(0))
-    return (found[0], found[-1]) if len(found) > 1 else (None, None)
+    return (set(found[:count]), found[-1]) if len(found) > 1 else (None, None)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -83,35 +117,24 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _running(
-    name: str,
-    command: list[str],
-    settings: Mapping[str, str],
-    folder: Path,
-    port: int,
-    path: str,
-) -> Iterator[Server]:
-    log = folder / f"{port}.log"
-    with log.open("wb") as said:
+def _running(start: _Start, folder: Path) -> Iterator[Server]:
+    log = folder / f"{start.port}.log"
+    with log.open("wb") as said, _held_to(cores(start.cores_count)[0]):
         # Not in the project's folder, so that no `.env` there has a say.
         started = subprocess.Popen(
-            [sys.executable, *command],
+            start.command,
             cwd=folder,
-            env=environment(settings),
+            env=environment(start.settings),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
         )
     try:
-        core, _ = cores()
-        if core is not None:
-            # At once, while it has one thread: those it starts later inherit the core.
-            os.sched_setaffinity(started.pid, {core})
-        if not _answers(started, port, path):
-            raise NotServing(f"{name} does not serve:\n{_last_words(log)}")
-        yield Server(name, port, started.pid)
+        if not _answers(started, start.port, start.path):
+            raise NotServing(f"{start.name} does not serve:\n{_last_words(log)}")
+        yield Server(start.name, start.port, started.pid)
         if started.poll() is not None:
-            raise NotServing(f"{name} has stopped by itself:\n{_last_words(log)}")
+            raise NotServing(f"{start.name} has stopped by itself:\n{_last_words(log)}")
     finally:
         started.terminate()
         try:
@@ -119,6 +142,18 @@ def _running(
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
+
+
+@contextmanager
+def _held_to(chosen: set[int] | None) -> Iterator[None]:
+    """Hold what is started meanwhile to these cores: a program inherits them from who starts it."""
+    before = os.sched_getaffinity(0)
+    if chosen is not None:
+        os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _answers(started: subprocess.Popen[bytes], port: int, path: str) -> bool:

@@ -1,73 +1,142 @@
-"""Measure how fast messages become durable, one each request and in batches."""
+"""Measure how fast messages become durable, one each request and in batches, on both databases."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import servers
-from tests.benchmarks.comparison import Broken, Comparison, Load, Say, Sizes, put_under_load
-from tests.benchmarks.load import Measured, Messages
+from tests.benchmarks import node, servers, stores
+from tests.benchmarks.comparison import Comparison, Load, Say, Sizes
+from tests.benchmarks.contest import Contest, Contestant
+from tests.benchmarks.load import Messages
+from tests.postgres import Missing
 
-PEER = "session an event"
+CALYX, WORKERS = "Calyx", "Calyx, 2 workers"
+SESSION, BETTER_SQLITE, PG = "session an event", "fastify + better-sqlite3", "fastify + pg"
+NODE_PEERS = {
+    BETTER_SQLITE: servers.PEERS / "fastify_sqlite",
+    PG: servers.PEERS / "fastify_pg",
+}
 
 _SINGLES_CONNECTIONS = 64
 _BATCH_CONNECTIONS = 4
 
-Start = Callable[[Path, Path], AbstractContextManager[servers.Server]]
+
+@dataclass(frozen=True)
+class Written:
+    """What servers did that take messages in."""
+
+    comparisons: list[Comparison]
+    stored: int
+    """Events that were answered with 200 and found stored."""
+    about: list[str]
+    """The versions of all but Calyx."""
 
 
-def compare(sizes: Sizes, folder: Path, say: Say) -> list[Comparison]:
-    """Return what Calyx and a session-an-event service do, in turn, each round on empty databases."""
-    loads = _loads(sizes)
-    comparisons = [Comparison(load, PEER) for load in loads]
-    for number in range(sizes.rounds):
-        say(f"writing, round {number + 1} of {sizes.rounds}")
-        room = folder / f"writes-{number}"
-        room.mkdir()
-        ours = measure_from_empty(servers.calyx, "events", room / "calyx.db", loads, sizes, say)
-        theirs = measure_from_empty(_start_peer, "event", room / "peer.db", loads, sizes, say)
-        for comparison, pair in zip(comparisons, zip(ours, theirs, strict=True), strict=True):
-            comparison.rounds.append(pair)
-    return comparisons
+def compare(sizes: Sizes, folder: Path, say: Say, *, installs: bool) -> Written:
+    """Return what Calyx and its peers do, in turn, each round on empty databases."""
+    absent = {
+        name: why
+        for name, peer in NODE_PEERS.items()
+        if (why := node.absence(peer, say, installs=installs))
+    }
+    about = [_versions(absent)]
+    with ExitStack() as stack:
+        sqlite = _on_sqlite(sizes, folder, absent)
+        try:
+            server = stack.enter_context(stores.durable_postgres())
+        except Missing as missing:
+            nobody = dict.fromkeys((CALYX, PG, WORKERS), str(missing))
+            on_postgres = Contest(_postgres_loads(sizes), [], None, nobody)
+        else:
+            about.append(f"{server.about()}, held to no core")
+            on_postgres = _on_postgres(sizes, server, absent)
+        contests = [sqlite, on_postgres]
+        for number in range(sizes.rounds):
+            say(f"writing, round {number + 1} of {sizes.rounds}")
+            for contest in contests:
+                contest.measure(folder, sizes, say)
+    comparisons = [
+        *sqlite.compare([CALYX, SESSION, BETTER_SQLITE]),
+        *on_postgres.compare([CALYX, PG]),
+        *on_postgres.compare([WORKERS, CALYX], "2 workers"),
+    ]
+    return Written(comparisons, sum(contest.stored for contest in contests), about)
 
 
-def measure_from_empty(
-    start: Start, table: str, database: Path, loads: list[Load], sizes: Sizes, say: Say
-) -> list[Measured]:
-    """Return what a server does on a new database; raise Broken if it lost what it said 200 to."""
-    with start(database.parent, database) as server:
-        measured = [put_under_load(server, load, sizes, say) for load in loads]
-    answered = sum(one.answered_in_all for one in measured)
-    with closing(sqlite3.connect(database)) as connection:
-        (stored,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 (a name of ours)
-    if stored < answered:
-        raise Broken(f"{server.name} said 200 to {answered} events and has stored {stored}")
-    return measured
+def _on_sqlite(sizes: Sizes, folder: Path, absent: dict[str, str]) -> Contest:
+    all_of_them = [
+        Contestant(CALYX, servers.calyx, "events"),
+        Contestant(SESSION, _session_an_event),
+        Contestant(BETTER_SQLITE, _better_sqlite),
+    ]
+    loads = [_singles("SQLite", sizes), _batches("SQLite", sizes, seed=2)]
+    return Contest(loads, _present(all_of_them, absent), stores.SqliteFiles(folder), absent)
 
 
-def _loads(sizes: Sizes) -> list[Load]:
+def _on_postgres(sizes: Sizes, server: stores.PostgresServer, absent: dict[str, str]) -> Contest:
+    all_of_them = [
+        Contestant(CALYX, servers.calyx, "events"),
+        Contestant(PG, _pg),
+        Contestant(WORKERS, partial(servers.calyx, workers=2), "events"),
+    ]
+    return Contest(_postgres_loads(sizes), _present(all_of_them, absent), server, absent)
+
+
+def _present(contestants: list[Contestant], absent: dict[str, str]) -> list[Contestant]:
+    return [one for one in contestants if one.name not in absent]
+
+
+def _postgres_loads(sizes: Sizes) -> list[Load]:
+    # Whom hot customers make fail may still be at it when its time is over: they come last.
     return [
-        Load(
-            title=f"one event a request, {_SINGLES_CONNECTIONS} connections",
-            unit="events",
-            path="/segment",
-            authorization=servers.BASIC,
-            connections=_SINGLES_CONNECTIONS,
-            what=Messages(seed=1, customers=sizes.senders),
-        ),
-        Load(
-            title=f"batches of {sizes.batch}, {_BATCH_CONNECTIONS} connections",
-            unit="events",
-            path="/v1/batch",
-            authorization=servers.BASIC,
-            connections=_BATCH_CONNECTIONS,
-            what=Messages(seed=2, customers=sizes.senders, batch=sizes.batch),
-        ),
+        _singles("PostgreSQL", sizes),
+        _batches("PostgreSQL", sizes, seed=3, whom=", in turn", in_turn=True),
+        _batches("PostgreSQL", sizes, seed=2, whom=", hot"),
     ]
 
 
-def _start_peer(folder: Path, database: Path) -> AbstractContextManager[servers.Server]:
-    return servers.peer(PEER, "naive_service", "sqlite", folder, database)
+def _singles(store: str, sizes: Sizes) -> Load:
+    return Load(
+        title=f"{store}, one a request, {_SINGLES_CONNECTIONS} connections",
+        unit="events",
+        path="/segment",
+        authorization=servers.BASIC,
+        connections=_SINGLES_CONNECTIONS,
+        what=Messages(1, sizes.senders, drafts=sizes.drafts),
+    )
+
+
+def _batches(store: str, sizes: Sizes, *, seed: int, whom: str = "", in_turn: bool = False) -> Load:
+    return Load(
+        title=f"{store}, batches of {sizes.batch}, {_BATCH_CONNECTIONS} connections{whom}",
+        unit="events",
+        path="/v1/batch",
+        authorization=servers.BASIC,
+        connections=_BATCH_CONNECTIONS,
+        what=Messages(seed, sizes.senders, sizes.batch, in_turn, sizes.drafts),
+    )
+
+
+def _session_an_event(folder: Path, url: str) -> AbstractContextManager[servers.Server]:
+    return servers.fastapi(SESSION, "naive_service", folder, url.replace("+aiosqlite", ""))
+
+
+def _better_sqlite(folder: Path, url: str) -> AbstractContextManager[servers.Server]:
+    file = stores.file_of(url).as_uri()
+    return servers.node(BETTER_SQLITE, NODE_PEERS[BETTER_SQLITE], folder, file)
+
+
+def _pg(folder: Path, url: str) -> AbstractContextManager[servers.Server]:
+    return servers.node(PG, NODE_PEERS[PG], folder, url.replace("+asyncpg", ""))
+
+
+def _versions(absent: dict[str, str]) -> str:
+    found = {"FastAPI": version("fastapi"), "SQLModel": version("sqlmodel")}
+    for name, peer in NODE_PEERS.items():
+        if name not in absent:
+            found |= node.versions(peer)
+    return "Peers: " + ", ".join(f"{name} {number}" for name, number in found.items())
