@@ -18,7 +18,7 @@ from api.settings import Settings
 from models.database import open_database
 from models.migrate import upgrade
 from tests.databases import PostgresTemplate
-from tests.http.serving import serving
+from tests.http.serving import run, serving
 
 Calyx = Callable[..., Any]
 NOW = 1_795_000_000_000_000
@@ -101,12 +101,16 @@ def test_doctor_looks_at_the_replica_and_shows_no_password(calyx: Calyx, url: st
     assert "hidden" not in result.stdout + result.stderr
 
 
-def test_a_server_that_is_not_there_is_said_in_a_sentence(calyx: Calyx) -> None:
-    away = "postgresql+asyncpg://calyx:hidden@127.0.0.1:1/calyx"
-    for command in (["migrate"], ["keys", "list"], ["serve"]):
-        result = calyx(*command, CALYX_DATABASE_URL=away)
+def test_a_server_that_is_not_there_is_said_in_a_sentence(calyx: Calyx, tmp_path: Path) -> None:
+    away = {"CALYX_DATABASE_URL": "postgresql+asyncpg://calyx:hidden@127.0.0.1:1/calyx"}
+    for command in (["migrate"], ["keys", "list"]):
+        result = calyx(*command, **away)
         assert_refused(result, "the database cannot serve")
         assert "hidden" not in result.stderr
+    done = run(tmp_path, "serve", **away)
+    assert done.returncode == 1
+    assert done.stderr.startswith("calyx: the database cannot serve")
+    assert "hidden" not in done.stderr
 
 
 def test_a_database_that_is_not_there_is_said_in_a_sentence(calyx: Calyx, url: str) -> None:
