@@ -104,13 +104,16 @@ class Graph:
         _check_allowed(document, request)
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
-        cost.check_cost(ready.cost, self.limits)
-        mutates = document.kind is OperationType.MUTATION
-        run = _Run(self, request, variables, ready, mutates)
-        if document.kind is OperationType.QUERY and _is_compiled(ready):
+        run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
+        try:
+            cost.check_cost(ready.cost, self.limits)
+            if run.mutates or not _is_compiled(ready):
+                run.check()
+                return await self._execute(document, asked, run, kind)
             text = await run.read(self.documents.statement(ready))
-            return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
-        return await self._execute(document, asked, run, kind)
+        except Exception as error:  # noqa: BLE001 (told with what the operation costs)
+            return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
+        return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
 
     async def _execute(
         self, document: Document, asked: Parameters, run: _Run, kind: bytes
@@ -124,8 +127,7 @@ class Graph:
         )
         if isawaitable(found):
             # A statement of fact is not given up half-way: it may be durable already.
-            limited = document.kind is OperationType.QUERY
-            found = await _within(self.limits.seconds_max if limited else None, found)
+            found = await _within(None if run.mutates else self.limits.seconds_max, found)
         errors = [run.masked(error) for error in found.errors or ()]
         if found.data is None and errors:
             return refused(errors, kind, {"cost": self._cost(run.ready)})
@@ -153,6 +155,13 @@ class _Run:
     variables: VariableValues
     ready: Ready
     mutates: bool
+
+    def check(self) -> None:
+        """Raise Failure for input that cannot be used, before anything is read or stated."""
+        for field in self.ready.plan.fields:
+            if not field.name.startswith("__"):
+                statement = self.graph.documents.field_statement(self.ready, field.key)
+                statement.arguments(self._asked(_NOTHING_YET))
 
     async def read(self, statement: Compiled, stated: Stated | None = None) -> str:
         """Return the JSON text that a statement gives."""
@@ -211,11 +220,17 @@ class _Run:
         )
 
 
+# Stands for what a mutation will have stated, to try its other values beforehand.
+_NOTHING_YET = Stated(Receipt("", Outcome.APPLIED, 0))
+
+
 def told(error: Exception, request_id: str) -> Failure:
     """Return what the caller is told of an exception that is not theirs."""
     match error:
         case Failure():
             return error
+        case GraphQLError():
+            return Failure(Code.BAD_USER_INPUT, error.message, error.nodes, error.path)
         case TimedOut() | TimeoutError():
             return Failure(Code.TIMEOUT, "the operation took too long: ask for less at once")
         case Busy():

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.databases import DEFAULT, Template
+from tests.databases import DEFAULT, SqliteTemplate, Template
 from tests.graph.graphs import Asking, a_graph, add_workspace
 from tests.graph.rows import Rows, read_rows
 from tests.graph.world import messages
@@ -51,3 +51,12 @@ async def empty(database_url: str) -> AsyncIterator[Asking]:
     async with a_graph(database_url) as asking:
         await add_workspace(asking.database.inner, DEFAULT)
         yield asking
+
+
+@pytest.fixture
+async def asking(sqlite_template: SqliteTemplate) -> AsyncIterator[Asking]:
+    """Give a Graph over a few rows; what is tested here looks at no database."""
+    async with a_graph(sqlite_template.copy()) as found:
+        await add_workspace(found.database.inner, found.workspace)
+        await found.deliver(messages(count=20))
+        yield found

@@ -13,6 +13,8 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
     build_schema,
     find_breaking_changes,
     parse,
@@ -198,7 +200,10 @@ VARIABLES: dict[str, dict[str, Any]] = {
 async def test_each_query_of_a_page_is_one_statement(world: Asking, name: str) -> None:
     text = (PAGES / f"{name}.graphql").read_text()
     for definition in parse(text).definitions:
-        if getattr(definition, "operation", None) is None or definition.operation.value != "query":  # type: ignore[attr-defined]
+        if not isinstance(definition, OperationDefinitionNode) or definition.name is None:
             continue
-        await world.get(text, VARIABLES.get(name), operationName=definition.name.value)  # type: ignore[attr-defined]
-        assert len(world.database.asked) == 1
+        if definition.operation is OperationType.QUERY:
+            world.database.asked.clear()
+            name_of_query = definition.name.value
+            await world.get(text, VARIABLES.get(name), operationName=name_of_query)
+            assert len(world.database.asked) == 1

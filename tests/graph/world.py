@@ -69,7 +69,7 @@ def messages(seed: int = 7, *, count: int = 420) -> list[dict[str, Any]]:
     """Return the history of the world, the same for the same seed."""
     random = Random(seed)
     said = [_one(random) for _ in range(count)]
-    said += _fixed()
+    said += [dict(message) for message in _FIXED]
     for number, message in enumerate(said):
         at = START + random.randrange(180) * DAY + random.randrange(5) * 1_000_001
         message.setdefault("timestamp", at / 1_000_000 if number % 3 else at // 1_000)
@@ -170,56 +170,55 @@ def _account(random: Random) -> dict[str, Any]:
     return message
 
 
-def _fixed() -> list[dict[str, Any]]:
-    return [
-        {"type": "alias", "userId": "u1", "previousId": "u2"},
-        {"type": "alias", "userId": "u3", "previousId": "old-u3"},
-        {"type": "alias", "userId": "u4", "previousId": 42},
-        {"type": "track", "event": "Signed Up", "userId": "u5", "context": {"groupId": "a1"}},
-        {"type": "track", "event": "Signed Up", "userId": "u6", "properties": {"plan": "free"}},
-        # Erased, and then somebody new under the old id.
-        {"type": "delete", "userId": "u9", "timestamp": "2026-07-17T00:00:00Z"},
-        {"type": "delete", "userId": "u10", "timestamp": "2026-07-17T00:00:00Z"},
-        {
-            "type": "identify",
-            "userId": "u10",
-            "traits": {"plan": "new"},
-            "timestamp": "2026-07-18T00:00:00Z",
-        },
-        {"type": "identify", "anonymousId": "stranger", "traits": {"email": "who@example.com"}},
-        # Alive and deleted accounts whatever chance did above.
-        {
-            "type": "group",
-            "groupId": "a0",
-            "traits": {"plan": "trial"},
-            "timestamp": "2026-07-18T00:00:00Z",
-        },
-        {
-            "type": "track",
-            "event": "Account Deleted",
-            "context": {"groupId": "a6"},
-            "timestamp": "2026-07-18T00:00:01Z",
-        },
-        {
-            "type": "track",
-            "event": "Account Added User",
-            "userId": "u7",
-            "properties": {"role": "admin"},
-            "context": {"groupId": "a0"},
-            "timestamp": "2026-07-18T00:00:02Z",
-        },
-        {
-            "type": "identify",
-            "userId": "u7",
-            "traits": {"vip": True, "total billed": 500},
-            "timestamp": "2026-07-18T00:00:03Z",
-        },
-        # Who joins a deleted account is seen there once it is alive again.
-        {
-            "type": "track",
-            "event": "Account Added User",
-            "userId": "u8",
-            "context": {"groupId": "a6"},
-            "timestamp": "2026-07-18T00:00:04Z",
-        },
-    ]
+_FIXED: list[dict[str, Any]] = [
+    {"type": "alias", "userId": "u1", "previousId": "u2"},
+    {"type": "alias", "userId": "u3", "previousId": "old-u3"},
+    {"type": "alias", "userId": "u4", "previousId": 42},
+    {"type": "track", "event": "Signed Up", "userId": "u5", "context": {"groupId": "a1"}},
+    {"type": "track", "event": "Signed Up", "userId": "u6", "properties": {"plan": "free"}},
+    # Erased, and then somebody new under the old id.
+    {"type": "delete", "userId": "u9", "timestamp": "2026-07-17T00:00:00Z"},
+    {"type": "delete", "userId": "u10", "timestamp": "2026-07-17T00:00:00Z"},
+    {
+        "type": "identify",
+        "userId": "u10",
+        "traits": {"plan": "new"},
+        "timestamp": "2026-07-18T00:00:00Z",
+    },
+    {"type": "identify", "anonymousId": "stranger", "traits": {"email": "who@example.com"}},
+    # Alive and deleted accounts whatever chance did above.
+    {
+        "type": "group",
+        "groupId": "a0",
+        "traits": {"plan": "trial"},
+        "timestamp": "2026-07-18T00:00:00Z",
+    },
+    {
+        "type": "track",
+        "event": "Account Deleted",
+        "context": {"groupId": "a6"},
+        "timestamp": "2026-07-18T00:00:01Z",
+    },
+    {
+        "type": "track",
+        "event": "Account Added User",
+        "userId": "u7",
+        "properties": {"role": "admin"},
+        "context": {"groupId": "a0"},
+        "timestamp": "2026-07-18T00:00:02Z",
+    },
+    {
+        "type": "identify",
+        "userId": "u7",
+        "traits": {"vip": True, "total billed": 500},
+        "timestamp": "2026-07-18T00:00:03Z",
+    },
+    # Who joins a deleted account is seen there once it is alive again.
+    {
+        "type": "track",
+        "event": "Account Added User",
+        "userId": "u8",
+        "context": {"groupId": "a6"},
+        "timestamp": "2026-07-18T00:00:04Z",
+    },
+]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, build_schema, get_operation_ast, parse, validate
+from graphql import (
+    GraphQLInputObjectType,
+    OperationDefinitionNode,
+    build_schema,
+    get_operation_ast,
+    parse,
+    validate,
+)
 from graphql.execution.values import VariableValues
 
 from api.graph import shape
@@ -137,7 +144,8 @@ def test_what_is_bound_is_not_known() -> None:
 
 def test_shapes_differ_by_structure_and_never_by_text() -> None:
     kind = SCHEMA.type_map["Where"]
-    shaper = shape.shaper(kind)  # type: ignore[arg-type]
+    assert isinstance(kind, GraphQLInputObjectType)
+    shaper = shape.shaper(kind)
     assert shaper({"eq": "a", "in": ["x"]}) == shaper({"eq": "b", "in": []})
     assert shaper({"eq": "a"}) != shaper({"eq": None})
     assert shaper({"eq": "a"}) != shaper({"in": ["a"]})
