@@ -119,7 +119,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def _running(start: _Start, folder: Path) -> Iterator[Server]:
     log = folder / f"{start.port}.log"
-    with log.open("wb") as said, _held_to(cores(start.cores_count)[0]):
+    with log.open("wb") as said:
         # Not in the project's folder, so that no `.env` there has a say.
         started = subprocess.Popen(
             start.command,
@@ -132,6 +132,10 @@ def _running(start: _Start, folder: Path) -> Iterator[Server]:
     try:
         if not _answers(started, start.port, start.path):
             raise NotServing(f"{start.name} does not serve:\n{_last_words(log)}")
+        # Not before, for it starts sooner on all cores; threads it starts later inherit them.
+        chosen, _ = cores(start.cores_count)
+        if chosen is not None:
+            hold(started.pid, chosen)
         yield Server(start.name, start.port, started.pid)
         if started.poll() is not None:
             raise NotServing(f"{start.name} has stopped by itself:\n{_last_words(log)}")
@@ -144,16 +148,12 @@ def _running(start: _Start, folder: Path) -> Iterator[Server]:
             started.wait()
 
 
-@contextmanager
-def _held_to(chosen: set[int] | None) -> Iterator[None]:
-    """Hold what is started meanwhile to these cores: a program inherits them from who starts it."""
-    before = os.sched_getaffinity(0)
-    if chosen is not None:
-        os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+def hold(pid: int, chosen: set[int]) -> None:
+    """Hold all threads of a server, and of those it started, to these cores."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), chosen)
+        for child in (thread / "children").read_text().split():
+            hold(int(child), chosen)
 
 
 def _answers(started: subprocess.Popen[bytes], port: int, path: str) -> bool:

@@ -278,6 +278,21 @@ def test_the_peers_on_node_are_pinned_to_what_their_lock_has_from_any_registry(p
 
 
 @LINUX
+def test_a_server_is_held_to_its_cores_with_all_its_threads_and_children() -> None:
+    before = os.sched_getaffinity(0)
+    one = {max(before)}
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        servers.hold(os.getpid(), one)
+        held = [os.sched_getaffinity(each) for each in (0, other.native_id or 0, child.pid)]
+        servers.hold(os.getpid(), before)
+        ended.set()
+    assert held == [one] * 3
+
+
+@LINUX
 def test_the_cpu_time_of_a_server_is_that_of_all_its_children() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     # One child has ended, the other has not.
