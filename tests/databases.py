@@ -26,14 +26,10 @@ DEFAULT = Workspace(1, "default")
 ERASURE_KEY = b"a key of thirty-two bytes, fixed"
 
 
-_CATCH_UP = """
-SELECT count(setval(pg_get_serial_sequence(table_name, column_name), highest)) FROM (
-  SELECT c.table_name, c.column_name, 1 + (xpath('/row/n/text()', query_to_xml(
-    format('SELECT coalesce(max(%I), 0) AS n FROM %I', c.column_name, c.table_name),
-    false, true, '')))[1]::text::bigint AS highest
-  FROM information_schema.columns c WHERE c.is_identity = 'YES' AND c.table_schema = 'public'
-) AS numbered
-"""
+_NUMBERED = (
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE is_identity = 'YES' AND table_schema = 'public'"
+)
 
 
 class Template(Protocol):
@@ -118,7 +114,7 @@ class PostgresTemplate:
         return self._make("template0")
 
     def catch_up(self, url: str) -> None:
-        asyncio.run(self.ask(url, _CATCH_UP))
+        asyncio.run(self._catch_up(url))
 
     def drop(self, url: str) -> None:
         asyncio.run(self.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)"))
@@ -127,6 +123,14 @@ class PostgresTemplate:
         name = f"calyx_{uuid.uuid4().hex}"
         asyncio.run(self.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return f"{self.server}/{name}"
+
+    async def _catch_up(self, url: str) -> None:
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+        for table, column in await connection.fetch(_NUMBERED):
+            highest = await connection.fetchval(f"SELECT coalesce(max({column}), 0) FROM {table}")
+            sequence = "pg_get_serial_sequence($1, $2)"
+            await connection.execute(f"SELECT setval({sequence}, $3)", table, column, highest + 1)
+        await connection.close()
 
     async def execute(self, sql: str) -> None:
         """Run one statement on the server."""
