@@ -17,26 +17,9 @@ KINDS = ("haproxy", "own")
 _START_SECONDS_MAX = 5
 _SBIN = ("/usr/sbin/haproxy", "/usr/local/sbin/haproxy")
 
-# As docs/operate.md has it. Those that are not ready are last resort: they answer 503 themselves,
-# and queries from a replica.
-_HAPROXY = """\
-defaults
-  mode tcp
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  retries 2
-  option redispatch
-  option allbackups
-  default-server inter 500ms fall 2 rise 1
-
-listen calyx
-  bind 127.0.0.1:{port}
-  balance leastconn
-  option httpchk GET /readyz
-  http-check expect status 200
-{servers}
-"""
+# The file that operators start from, with the addresses of this machine.
+CONFIGURATION = Path(__file__).parents[2] / "deploy/haproxy.cfg"
+_ADDRESSES = ("10.0.0.11:8000", "10.0.0.12:8000")
 
 
 def find_haproxy() -> str | None:
@@ -65,9 +48,10 @@ async def balancing(kind: str | None, nodes: Sequence[int], folder: Path) -> Asy
 async def _haproxy(
     binary: str, port: int, nodes: Sequence[int], folder: Path
 ) -> AsyncIterator[None]:
-    servers = [f"  server node{n} 127.0.0.1:{node} check" for n, node in enumerate(nodes, 1)]
-    servers += [f"  server last{n} 127.0.0.1:{node} backup" for n, node in enumerate(nodes, 1)]
-    (folder / "haproxy.cfg").write_text(_HAPROXY.format(port=port, servers="\n".join(servers)))
+    text = CONFIGURATION.read_text().replace("bind :8000", f"bind 127.0.0.1:{port}")
+    for address, node in zip(_ADDRESSES, nodes, strict=True):
+        text = text.replace(address, f"127.0.0.1:{node}")
+    (folder / "haproxy.cfg").write_text(text)
     log = folder / "haproxy.log"
     running = begun([binary, "-db", "-f", "haproxy.cfg"], log, folder)
     try:
