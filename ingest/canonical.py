@@ -22,7 +22,7 @@ _FLOAT_EXACT_MAX = 2**53
 _PLAIN_DIGITS_MAX = 21
 _PLAIN_ZEROS_MAX = 5
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -166,7 +166,7 @@ def _inspect_key(key: str, found: Oddities) -> None:
 
 
 def _read_leniently(body: bytes) -> Any:
-    if _depth(body) > DEPTH_READ_MAX:
+    if _is_too_deep(body):
         raise Unreadable(f"the body nests deeper than {DEPTH_READ_MAX} levels")
     try:
         text = body.decode("utf-8-sig")
@@ -187,13 +187,14 @@ def _integer(digits: str) -> int | Digits:
     return Digits(digits)
 
 
-def _depth(body: bytes) -> int:
-    depth = deepest = 0
+def _is_too_deep(body: bytes) -> bool:
+    depth = 0
     for match in _STRUCTURE.finditer(body):
         token = match.group()
         if token in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > DEPTH_READ_MAX:
+                return True
         elif token in b"]}":
             depth -= 1
-    return deepest
+    return False

@@ -90,8 +90,9 @@ def _read_text(value: str) -> Micros | None:
     return (past.days * 86_400 + past.seconds) * SECOND + past.microseconds
 
 
-def _read_number(value: float) -> Micros | None:
-    if not math.isfinite(value):
+def _read_number(value: int | float) -> Micros | None:  # noqa: PYI041 (integers take a way of their own)
+    # An integer is finite, and may be too long to be asked.
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     scale = SECOND if abs(value) < _MILLISECONDS_FROM else 1_000
     if isinstance(value, int):

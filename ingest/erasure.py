@@ -26,6 +26,7 @@ from models.values import (
     Veil,
     Workspace,
     erased_event_key,
+    erased_quarantine_key,
     erasure_hash,
 )
 
@@ -186,11 +187,11 @@ class Oblivion:
             await working.find_identities([name])
             return working.identities.get(name)
         await working.load_identities_by_hash(mark)
-        for identity in working.by_id.values():
-            if identity.hash == mark:
-                self.names[mark] = identity.name
-                return identity
-        return None
+        identity = working.by_hash.get(mark)
+        if identity is None or identity.id not in working.by_id:
+            return None
+        self.names[mark] = identity.name
+        return identity
 
     async def _load_until(self, marks: Iterable[bytes]) -> None:
         wanted = [(mark,) for mark in dict.fromkeys(marks) if mark not in self.until]
@@ -224,6 +225,12 @@ class Oblivion:
         for identity in touched.values():
             forgotten += await self._forget_events(working, identity)
         await self._remember_edges(working, self._edges(forgotten))
+        # A device may have been carried by these events alone, though it was erased before.
+        devices = [name for _, states in forgotten for name in states.devices]
+        await working.find_identities(devices)
+        for name in devices:
+            if name in working.identities:
+                touched[working.identities[name].id] = working.identities[name]
         if touched:
             await regroup.regroup(working, {identity.customer for identity in touched.values()})
 
@@ -274,7 +281,7 @@ class Oblivion:
                     "UPDATE quarantine SET key = ?3, body = '', notes = NULL, erased = 1"
                     " WHERE workspace_id = ?1 AND id = ?2"
                 )
-                await tx.fetch(sql, (workspace, number, erased_event_key(self.secret, key)))
+                await tx.fetch(sql, (workspace, number, erased_quarantine_key(self.secret, key)))
 
     def _screen_one(self, one: Fresh) -> Fresh:
         message = one.message
@@ -298,6 +305,7 @@ class Oblivion:
             identity = await self._identity(working, mark)
             if identity is not None and identity.hash is None:
                 identity.hash = mark
+                working.by_hash[mark] = identity
                 working.changed.add(identity.id)
         await working.write_identities()
 

@@ -11,7 +11,7 @@ from ingest import message as messages
 from ingest.meaning import Meaning
 from ingest.working import Working
 from models.database import Row, Transaction
-from models.values import Message, Stamp, Veil, Workspace, erased_event_key, event_key
+from models.values import Message, Micros, Stamp, Veil, Workspace, erased_event_key, event_key
 
 COLUMNS = (
     "id",
@@ -39,17 +39,31 @@ class Fresh(NamedTuple):
     message: Message
 
 
+class Known(NamedTuple):
+    """What the log has of a message that came again."""
+
+    received_at: Micros
+    veil: Veil
+
+
 async def unknown(
     tx: Transaction, workspace: Workspace, batch: Sequence[Fresh], secret: bytes | None
-) -> list[Fresh]:
-    """Return those of `batch` that the log has not, each once; `secret` where anyone was erased."""
+) -> tuple[list[Fresh], dict[bytes, Known]]:
+    """Return those of `batch` that the log has not, each once, and what it has of the others.
+
+    `secret` is given where anyone was erased.
+    """
     first = {fresh.key: fresh for fresh in reversed(batch)}
     # Erased events are known by keyed hashes only.
-    hidden = {} if secret is None else {erased_event_key(secret, key): key for key in first}
-    sought = [(key,) for key in (*first, *hidden)]
-    rows = await tx.lookup("events", ("key",), ("key",), workspace.id, sought)
-    known = {hidden.get(row[0], row[0]) for row in rows}
-    return [fresh for fresh in batch if fresh.key not in known and first[fresh.key] is fresh]
+    # What is stored by what was sent: erased events are known by keyed hashes only.
+    sent = {key: key for key in first}
+    if secret is not None:
+        sent |= {erased_event_key(secret, key): key for key in first}
+    columns, sought = ("key", "received_at", "veil"), [(key,) for key in sent]
+    rows = await tx.lookup("events", columns, ("key",), workspace.id, sought)
+    known = {sent[key]: Known(received_at, Veil(veil)) for key, received_at, veil in rows}
+    new = [fresh for fresh in batch if fresh.key not in known and first[fresh.key] is fresh]
+    return new, known
 
 
 async def append(working: Working, batch: Sequence[Fresh], said: Sequence[Meaning]) -> None:

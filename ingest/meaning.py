@@ -66,7 +66,8 @@ def meaning(message: Message) -> Meaning:
     if message.type is EventType.DELETE:
         said.erases, said.group_id = True, None
         return said
-    said.marks = marks = _marks(message)
+    left = message.context.marks
+    said.marks = marks = _marks(message) if left is None else left
     said.computation = message.context.computation_id
     said.active = message.context.active and not marks
     said.devices = _devices(message, alias=message.type is EventType.ALIAS)
@@ -112,7 +113,8 @@ def _track(said: Meaning, message: Message) -> None:
         return
     properties = message.properties or {}
     _state_event(said, event_name(message.name), properties)
-    computed = _computed(message, properties)
+    # What an erased message computed was said of its user, or is among its properties.
+    computed = _computed(message, properties) if message.context.marks is None else {}
     if computed:
         # A message that names a user speaks of the user, whatever account it happened in.
         if said.subject is None:

@@ -112,12 +112,13 @@ async def _join(working: Working, loser: Person, winner: Person) -> None:
             if person.stored:
                 await working.load_all_of(person)
         winner.refold = not winner.fold.join(loser.fold)
-    for pair in [pair for pair in working.places if pair[0] == loser.id]:
-        if (winner.id, pair[1]) in working.places:
+    ours = working.places.setdefault(winner.id, {})
+    for account, place in working.places.get(loser.id, {}).items():
+        if account in ours:
             winner.refold = True
         else:
-            working.places[winner.id, pair[1]] = working.places[pair]
-    identities = [one for one in working.by_id.values() if one.customer == loser.id]
+            ours[account] = place
+    identities = working.held_of(loser.id)
     if loser.stored:
         identities = await working.load_identities_of([loser.id])
     for identity in identities:

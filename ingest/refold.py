@@ -64,10 +64,7 @@ async def _replace(
     if person.stored:
         await flags.remove(tx, workspace, Entity.CUSTOMER, person.id, fold.flags)
         await tx.delete("memberships", ("customer_id",), workspace.id, [(person.id,)])
-    for pair in [pair for pair in working.places if pair[0] == person.id]:
-        del working.places[pair]
-    for company, place in places.items():
-        working.places[person.id, company] = place
+    working.places[person.id] = places
     person.fold, person.refold = fold, False
 
 

@@ -9,13 +9,11 @@ from typing import Any
 
 import msgspec
 
-from ingest import log, pack
+from ingest import canonical, log, pack
 from ingest.fold import Profile, intervals, is_set
 from ingest.meaning import Meaning, Place, meaning
 from models.database import Database, Row
 from models.values import Kind, Message, Outcome, Stamp, Veil, Workspace
-
-_decode = msgspec.json.Decoder().decode
 
 State = dict[str, Any]
 
@@ -229,7 +227,7 @@ class _Dump:
 def _traits(profile: Profile) -> State:
     return {
         key: {
-            "value": _decode(register.value),
+            "value": canonical.read(register.value.encode()),
             "setAt": register.stamp.at,
             "messageId": register.stamp.message_id,
             "origin": "TRAIT" if register.marked is None else "ENGAGE",

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import msgspec
 
 from ingest import erasure, flags, log, owners, receipts
-from ingest.log import Fresh
+from ingest.log import Fresh, Known
 from ingest.meaning import Place, meaning
 from ingest.message import Parsed
 from ingest.owners import Said
 from ingest.refold import refold, take_place
 from ingest.working import Working
-from models.database import Transaction
+from models.database import Raced, Transaction
 from models.values import (
     Entity,
     Identifier,
@@ -22,8 +22,9 @@ from models.values import (
     Outcome,
     Quarantined,
     Receipt,
+    Veil,
     Workspace,
-    erased_event_key,
+    erased_quarantine_key,
     erasure_hash,
     message_key,
     quarantine_key,
@@ -65,7 +66,7 @@ async def save(
     batch = [
         log.keyed(workspace, item.parsed) for item in items if isinstance(item.parsed, Message)
     ]
-    fresh = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
+    fresh, known = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
     is_fresh = {id(one) for one in fresh}
     working = Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
@@ -78,14 +79,14 @@ async def save(
                 now, (_, states) = stated[one.key]
                 answers[place] = await receipts.receipt(working, now, states)
             else:
-                answers[place] = _duplicate(one)
+                answers[place] = _duplicate(one, known.get(one.key))
     return answers
 
 
 async def replay(tx: Transaction, workspace: Workspace, batch: Sequence[Fresh]) -> None:
     """Store and fold events of a log, as they stand there: what was erased stays so."""
     await tx.enter(workspace.id)
-    fresh = await log.unknown(tx, workspace, batch, None)
+    fresh, _ = await log.unknown(tx, workspace, batch, None)
     said = [(one.message, meaning(one.message)) for one in fresh]
     await _fold(Working(tx, workspace), fresh, said, {})
 
@@ -154,8 +155,19 @@ async def _cut_members(working: Working, company: int, deleted: int) -> None:
     rows = await working.tx.fetch(sql, (working.workspace.id, company, deleted))
     numbers = [row[0] for row in rows]
     await working.load_people(numbers)
+    if any(n not in working.people and n not in working.gone for n in numbers):
+        # Somebody has just joined one of them into another, whose place is not seen yet.
+        raise Raced
+    # Those who came by a join in this batch have the places of those they were.
+    numbers += [
+        customer
+        for customer, place in working.places_in(company)
+        if place.joined is not None
+        and place.joined <= deleted
+        and place.last_add is not None
+        and place.last_add > deleted
+    ]
     for number in numbers:
-        # One that was joined into another in this batch is folded again as that other.
         if number in working.people:
             working.people[number].refold = True
 
@@ -166,7 +178,8 @@ async def _take_people(working: Working, said: list[Said]) -> None:
         if states.place is not Place.NONE and states.subject is not None:
             company = working.by_group[states.group_id or ""]
             pairs[working.person_of(states.subject).id, company.id] = None
-    keys = [pair for pair in pairs if pair not in working.places]
+    held = working.places
+    keys = [pair for pair in pairs if pair[1] not in held.get(pair[0], {})]
     await working.load_places(("customer_id", "account_id"), keys)
     for message, states in said:
         if states.subject is None:
@@ -198,7 +211,7 @@ async def _quarantine(
     for i, one in held:
         if await oblivion.covers(one.subject, one.at, one.received_at):
             erased.add(i)
-            keys[i] = erased_event_key(oblivion.secret, keys[i])
+            keys[i] = erased_quarantine_key(oblivion.secret, keys[i])
     rows = await tx.lookup(
         "quarantine", ("key",), ("key",), workspace.id, [(key,) for key in keys.values()]
     )
@@ -229,12 +242,12 @@ def _notes(notes: Iterable[str]) -> str | None:
     return msgspec.json.encode(list(notes)).decode() if notes else None
 
 
-def _duplicate(one: Fresh) -> Receipt:
+def _duplicate(one: Fresh, first: Known | None) -> Receipt:
+    """Return the answer to a delivery that added nothing; the first copy's times stay."""
     message = one.message
+    received_at = message.received_at if first is None else first.received_at
+    shown = first is None or first.veil is Veil.NONE
+    key = one.key if shown else None
     return Receipt(
-        message.message_id,
-        Outcome.DUPLICATE,
-        message.received_at,
-        notes=message.notes,
-        event_key=one.key,
+        message.message_id, Outcome.DUPLICATE, received_at, notes=message.notes, event_key=key
     )

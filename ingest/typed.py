@@ -15,7 +15,7 @@ CUSTOMER_FIELDS = ("email", "name", "first_name", "last_name", "phone", "title",
 ACCOUNT_FIELDS = ("name", "website", "industry", "employees", "plan")
 
 _INT32 = range(-(2**31), 2**31)
-_INTEGER = re.compile(r'"?(-?0*[0-9]{1,10})"?')
+_INTEGER = re.compile(r'"?(-?)0*([0-9]{1,10})"?')
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -46,7 +46,7 @@ def as_int32(value: str) -> int | None:
     match = _INTEGER.fullmatch(value)
     if match is None:
         return None
-    number = int(match.group(1))
+    number = int(match[1] + match[2])
     return number if number in _INT32 else None
 
 

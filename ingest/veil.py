@@ -20,17 +20,12 @@ def veil(message: Message) -> Message:
         return _bare(message, Veil.DELETE, None, {})
     if message.group_id is None:
         return _bare(message, Veil.ERASED, None, {})
-    context: dict[str, Any] = {}
-    if message.context.computation_key is not None:
-        context["personas"] = {
-            "computation_id": message.context.computation_id,
-            "computation_key": message.context.computation_key,
-        }
-    if not meaning(message).active:
-        context["active"] = False
-    kept: dict[str, Any] = {"groupId": message.group_id}
-    if context:
-        kept["context"] = context
+    said = meaning(message)
+    kept: dict[str, Any] = {"groupId": message.group_id, "marks": sorted(said.marks)}
+    if said.computation is not None and said.marks:
+        kept["computation"] = said.computation
+    if not said.active:
+        kept["context"] = {"active": False}
     name = traits = properties = None
     if message.type is EventType.GROUP and message.traits is not None:
         traits = message.traits
@@ -40,13 +35,14 @@ def veil(message: Message) -> Message:
         properties = _of_account(message)
         kept |= {"event": name, "properties": _raw(properties)}
     bare = _bare(message, Veil.ERASED, message.group_id, kept)
-    meant = Context(
-        None,
-        message.context.computation_key,
-        message.context.computation_id,
-        active="active" not in context,
-    )
+    meant = left(kept, active=said.active)
     return replace(bare, name=name, traits=traits, properties=properties, context=meant)
+
+
+def left(kept: dict[str, Any], *, active: bool) -> Context:
+    """Return the context of what is left of a message, from its body."""
+    marks = frozenset(kept.get("marks", ()))
+    return Context(None, None, kept.get("computation"), active, marks)
 
 
 def _of_account(message: Message) -> dict[str, JsonText]:
@@ -70,7 +66,7 @@ def _bare(message: Message, why: Veil, group_id: str | None, kept: dict[str, Any
         body=body.decode(),
         traits=None,
         properties=None,
-        context=Context(),
+        context=left({}, active=True),
         notes=(),
         veil=why,
     )

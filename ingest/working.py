@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ingest import flags, pack, typed
@@ -94,13 +95,14 @@ class Working:
     people: dict[int, Person] = field(default_factory=dict)
     companies: dict[int, Company] = field(default_factory=dict)
     by_group: dict[str, Company] = field(default_factory=dict)
-    places: dict[tuple[int, int], Membership] = field(default_factory=dict)
+    # By customer, then by account.
+    places: dict[int, dict[int, Membership]] = field(default_factory=dict)
+    members: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    by_hash: dict[bytes, Identity] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     new_identities: set[int] = field(default_factory=set)
     new_companies: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
-
-    # ------------------------------------------------------------ loading
 
     async def find_identities(self, names: Iterable[Identifier]) -> list[Identifier]:
         """Load the identities that exist; return the names of those that do not."""
@@ -113,7 +115,11 @@ class Working:
         """Return all identities of these customers."""
         wanted = set(customers)
         await self._load_identities("customer_id", [(number,) for number in sorted(wanted)])
-        return [identity for identity in self.by_id.values() if identity.customer in wanted]
+        return [identity for number in sorted(wanted) for identity in self.held_of(number)]
+
+    def held_of(self, customer: int) -> list[Identity]:
+        """Return the identities of a customer that are at hand."""
+        return [self.by_id[number] for number in sorted(self.members[customer])]
 
     async def load_identities_by_id(self, numbers: Iterable[int]) -> None:
         """Load identities by their row numbers."""
@@ -153,16 +159,14 @@ class Working:
         for customer, account, joined, last_add, registers in await self._lookup(
             "memberships", _MEMBERSHIP_STATE, by, keys
         ):
-            if (customer, account) not in self.places:
-                place = pack.unpack_membership(joined, last_add, registers)
-                self.places[customer, account] = place
+            mine = self.places.setdefault(customer, {})
+            if account not in mine:
+                mine[account] = pack.unpack_membership(joined, last_add, registers)
 
     async def load_all_of(self, person: Person) -> None:
         """Load every flag and place of a customer, so that it can be joined or replaced."""
         await self.load_places(("customer_id",), [(person.id,)])
         await flags.load_all(self.tx, self.workspace, Entity.CUSTOMER, {person.id: person.fold})
-
-    # ------------------------------------------------------------ making
 
     async def add_identities(
         self, names: list[Identifier], hashes: dict[Identifier, bytes]
@@ -188,11 +192,15 @@ class Working:
         """Keep an identity at hand by name and number."""
         self.identities[identity.name] = identity
         self.by_id[identity.id] = identity
+        self.members[identity.customer].add(identity.id)
+        if identity.hash is not None:
+            self.by_hash[identity.hash] = identity
 
     def forget(self, identity: Identity) -> None:
         """Let go of an identity that nothing names any more."""
         del self.identities[identity.name]
         del self.by_id[identity.id]
+        self.members[identity.customer].discard(identity.id)
         self.changed.discard(identity.id)
         self.new_identities.discard(identity.id)
 
@@ -206,21 +214,27 @@ class Working:
 
     def place(self, customer: int, account: int) -> Membership:
         """Return a customer's place in an account, an empty one where there was none."""
-        return self.places.setdefault((customer, account), Membership())
+        return self.places.setdefault(customer, {}).setdefault(account, Membership())
+
+    def places_in(self, account: int) -> Iterator[tuple[int, Membership]]:
+        """Yield the customers at hand that have a place in an account, with it."""
+        for customer, mine in self.places.items():
+            if account in mine:
+                yield customer, mine[account]
 
     def move(self, identity: Identity, customer: int) -> None:
         """Give an identity to another customer."""
+        self.members[identity.customer].discard(identity.id)
+        self.members[customer].add(identity.id)
         identity.customer = customer
         self.changed.add(identity.id)
 
     def drop(self, person: Person) -> None:
         """Let a customer cease to be: joined into another, or erased."""
         del self.people[person.id]
-        self.places = {pair: place for pair, place in self.places.items() if pair[0] != person.id}
+        self.places.pop(person.id, None)
         if person.stored:
             self.gone.add(person.id)
-
-    # ------------------------------------------------------------ writing
 
     async def write_identities(self) -> None:
         """Write the identities that are new or changed."""
@@ -247,13 +261,11 @@ class Working:
         await self._upsert("accounts", _ACCOUNT_COLUMNS, ("id",), map(_account_row, known))
         places = [
             (
-                *pair,
-                place.joined,
-                pack.role_text(place),
-                pack.pack_membership(place),
-                place.last_add,
+                *(customer, account, place.joined, pack.role_text(place)),
+                *(pack.pack_membership(place), place.last_add),
             )
-            for pair, place in sorted(self.places.items(), key=lambda item: item[0])
+            for customer, mine in sorted(self.places.items())
+            for account, place in sorted(mine.items(), key=lambda item: item[0])
         ]
         await self._upsert(
             "memberships", _MEMBERSHIP_COLUMNS, ("customer_id", "account_id"), places
@@ -262,8 +274,6 @@ class Working:
         await flags.write(self.tx, self.workspace, Entity.CUSTOMER, owners)
         accounts = {company.id: company.fold for company in companies}
         await flags.write(self.tx, self.workspace, Entity.ACCOUNT, accounts)
-
-    # ------------------------------------------------------------ privately
 
     async def _load_identities(self, by: str, keys: list[Row]) -> None:
         for row in await self._lookup("identities", IDENTITY_COLUMNS, (by,), keys):

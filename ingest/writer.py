@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ingest.message import hold
 from ingest.store import Item, save
 from models.database import Database, Unavailable
 from models.values import Receipt, Workspace
@@ -159,20 +160,52 @@ class Writer:
             await self._commit_apart(batch, error)
         else:
             seconds = time.perf_counter() - started
-            self._watch(Committed(sum(len(r.items) for r in batch), len(batch), seconds))
+            committed = Committed(sum(len(r.items) for r in batch), len(batch), seconds)
             for request in batch:
                 count = len(request.items)
                 mine, answers = answers[:count], answers[count:]
                 if not request.done.done():
                     request.done.set_result(mine)
+            self._tell(committed)
+
+    def _tell(self, committed: Committed) -> None:
+        try:
+            self._watch(committed)
+        except Exception as error:  # noqa: BLE001 (who watches must not stop who writes)
+            context = {"message": "a watcher of commits failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     async def _commit_apart(self, batch: list[_Request], error: Exception) -> None:
         """Commit each request by itself, so that one that cannot be saved fails alone."""
-        if len(batch) == 1:
-            _fail(batch, error)
+        if len(batch) > 1:
+            for request in batch:
+                await self._commit([request])
             return
-        for request in batch:
-            await self._commit([request])
+        request = batch[0]
+        try:
+            answers = await self._save_around(request.workspace, request.items)
+        except Unavailable as unavailable:
+            _fail(batch, Busy(str(unavailable), 1))
+        except Exception:  # noqa: BLE001 (not even held: the caller hears of the first fault)
+            _fail(batch, error)
+        else:
+            request.done.set_result(answers)
+            context = {"message": "a message could not be stored and is held", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    async def _save_around(self, workspace: Workspace, items: Sequence[Item]) -> Answers:
+        """Save what can be saved, and hold in quarantine the messages that cannot."""
+        try:
+            return await self._database.write(lambda tx: save(tx, workspace, items))
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 (whatever it is, it concerns one of them)
+            if len(items) == 1:
+                held = [Item(hold(items[0].parsed), items[0].asked)]
+                return await self._database.write(lambda tx: save(tx, workspace, held))
+        middle = len(items) // 2
+        first = await self._save_around(workspace, items[:middle])
+        return first + await self._save_around(workspace, items[middle:])
 
     async def _save(self, batch: list[_Request]) -> Answers:
         workspace = batch[0].workspace

@@ -104,6 +104,11 @@ class Queries(Protocol):
         """Return what was opened."""
         ...
 
+    @property
+    def collation(self) -> str | None:
+        """Return by which collation PostgreSQL folds case; None where Calyx does it."""
+        ...
+
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
     ) -> list[Row]:

@@ -20,6 +20,7 @@ from models.database_postgres_connections import (
     is_passing,
     why,
 )
+from models.dialect_read_postgres import COLLATIONS
 
 # A transaction that lost a race is done again; so many in a row are no race but a fault.
 RACES_MAX = 20
@@ -32,6 +33,12 @@ _WRITER_SETTINGS = {
 }
 # Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
 _NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
+# Not every server is built with every collation, nor does each fit every encoding.
+_COLLATION = (
+    "SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace"
+    " AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))"
+    " AND collname = ANY ($1::text[]) ORDER BY array_position($1::text[], collname::text) LIMIT 1"
+)
 
 
 class PostgresDatabase:
@@ -39,6 +46,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, readers: int, seconds_max: float) -> None:
         self.url = url
+        self.collation: str = COLLATIONS[-1]
         self._writer: asyncpg.Connection | None = None
         self._pool = ReadingPool(url, readers, seconds_max)
         self._writing = asyncio.Lock()
@@ -51,7 +59,8 @@ class PostgresDatabase:
         self = cls(url, readers or READERS, seconds_max)
         try:
             await self._pool.open(connected=True)
-            await self._connection()
+            connection = await self._connection()
+            self.collation = await connection.fetchval(_COLLATION, COLLATIONS)
         except (PostgresError, *BROKEN_OFF) as error:
             await self.close()
             raise Unavailable(why(error)) from error

@@ -88,6 +88,11 @@ class Replica:
         return self._primary.url
 
     @property
+    def collation(self) -> str | None:
+        """Return what the primary folds case by: a replica has the same collations."""
+        return self._primary.collation
+
+    @property
     def keeps_up(self) -> bool:
         """Return whether it is read: it was there when last seen, and not too far behind."""
         return self.behind_s is not None and self.behind_s <= self._behind_s_max

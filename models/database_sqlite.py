@@ -43,6 +43,7 @@ class SqliteDatabase:
 
     def __init__(self, path: str, url: str) -> None:
         self.url = url
+        self.collation = None
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="calyx-writer")
         self._pool: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
@@ -76,17 +77,25 @@ class SqliteDatabase:
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
     ) -> list[Row]:
         """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
-        reader = await self._pool.get()
-        late = asyncio.get_running_loop().call_later(timeout_s, self._interrupt, reader)
         try:
-            return [tuple(row) for row in await reader.execute_fetchall(sql, args)]
+            async with asyncio.timeout(timeout_s):
+                reader = await self._pool.get()
+        except TimeoutError:
+            raise Unavailable("all readers are busy; try again") from None
+        asking = asyncio.ensure_future(_ask(reader, sql, args))
+        # Only when its statement has ended does a reader serve the next, whoever still waits.
+        asking.add_done_callback(lambda _: self._pool.put_nowait(reader))
+        try:
+            done, _ = await asyncio.wait([asking], timeout=timeout_s)
+            if not done:
+                raise TimedOut(f"the statement took more than {timeout_s:g} seconds")
+            return asking.result()
         except sqlite3.OperationalError as error:
-            if "interrupted" in str(error):
-                raise TimedOut(f"the statement took more than {timeout_s:g} seconds") from error
             raise Unavailable(_why(error)) from error
         finally:
-            late.cancel()
-            self._pool.put_nowait(reader)
+            if not asking.done():
+                self._interrupt(reader)
+                asking.add_done_callback(_hear_out)
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
@@ -130,6 +139,8 @@ class SqliteDatabase:
         # Only FULL survives the loss of power: a 200 is a promise.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What was erased is overwritten where it stood.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
 
@@ -229,6 +240,16 @@ class SqliteTransaction:
         sql = f"SELECT coalesce(max(id), 0) FROM {table} WHERE workspace_id = ?"
         last: int = self._connection.execute(sql, (workspace,)).fetchone()[0]
         return range(last + 1, last + 1 + count)
+
+
+async def _ask(reader: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> list[Row]:
+    return [tuple(row) for row in await reader.execute_fetchall(sql, args)]
+
+
+def _hear_out(asked: asyncio.Future[list[Row]]) -> None:
+    """Take note of how an abandoned statement ended, which nobody else will."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:

@@ -7,6 +7,6 @@ from models.dialect_read_postgres import PostgresReading
 from models.dialect_read_sqlite import SqliteReading
 
 
-def reading(url: str) -> Reading:
-    """Return how the database at `url` says what queries need."""
-    return PostgresReading() if url.startswith("postgresql") else SqliteReading()
+def reading(collation: str | None) -> Reading:
+    """Return how a database says what queries need, by the `collation` it was opened with."""
+    return SqliteReading() if collation is None else PostgresReading(collation)

@@ -8,8 +8,22 @@ _TYPES: dict[PlaceKind, str] = {"text": "text", "number": "bigint", "key": "byte
 _BLANK = r"E' \t\n\r\f\v'"
 
 
+# What folds case as Python's `str.lower()` does, the nearest first. Each has its odd characters:
+# - `und-x-icu` has none in the Unicode both know, but a server may be built without ICU.
+# - `pg_unicode_fast` (from 18 on) knows letters that are newer than a Python's Unicode.
+# - `pg_c_utf8` (from 17 on) also folds letter by letter: U+0130 loses its dot, and a sigma that
+#   ends a word becomes no final one. So does the operating system's `C.utf8`, by either name.
+# - `default` is as the database was made; with the locale `C` it folds ASCII alone.
+# None counts numbers such as a superscript two among letters and digits, as `str.isalnum()` does.
+COLLATIONS = ("und-x-icu", "pg_unicode_fast", "pg_c_utf8", "C.utf8", "C.UTF-8", "default")
+"""Collations that can fold case, the best first; every server has the last."""
+
+
 class PostgresReading:
-    """PostgreSQL, from 14 on, with ICU."""
+    """PostgreSQL, from 14 on; `collation`, which its server has, says what letters are."""
+
+    def __init__(self, collation: str = COLLATIONS[0]) -> None:
+        self._letters = f'COLLATE "{collation}"'
 
     def fits(self, sql: str) -> bool:  # noqa: ARG002 (it reads thousands of levels)
         return True
@@ -75,12 +89,12 @@ class PostgresReading:
         return f"starts_with({text}, {part})"
 
     def folded(self, text: str) -> str:
-        return f'lower(({text}) COLLATE "und-x-icu") COLLATE "C"'
+        return f'lower(({text}) {self._letters}) COLLATE "C"'
 
     def begins_word(self, folded: str, word: str) -> str:
         # Only a word of letters and digits becomes a pattern, so it holds no sign that means more.
-        letters = f"""({word}) COLLATE "und-x-icu" ~ '^[[:alnum:]]+$'"""
-        begins = f"""({folded}) COLLATE "und-x-icu" ~ ('(^|[^[:alnum:]])' || {word})"""
+        letters = f"({word}) {self._letters} ~ '^[[:alnum:]]+$'"
+        begins = f"({folded}) {self._letters} ~ ('(^|[^[:alnum:]])' || {word})"
         return f"CASE WHEN {letters} THEN {begins} ELSE false END"
 
     def members(self, document: str, alias: str) -> str:

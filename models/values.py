@@ -75,6 +75,8 @@ class Reason(StrEnum):
     KEY_TOO_LONG = "KEY_TOO_LONG"
     TOO_DEEP = "TOO_DEEP"
     TOO_LARGE = "TOO_LARGE"
+    # A fault of ours: what it says could not be stored, and nothing else was held up by it.
+    FAILED = "FAILED"
 
 
 class Outcome(StrEnum):
@@ -147,6 +149,8 @@ class Context:
     computation_key: str | None = None
     computation_id: str | None = None
     active: bool = True
+    # What Engage marked in a message of which only an account's part is left.
+    marks: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -196,6 +200,11 @@ def message_key(workspace: str, message_id: str) -> bytes:
 def event_key(workspace: str, message_id: str, digest: str) -> bytes:
     """Return the 16 bytes that stand for an event: of its messageId, then of its content."""
     return message_key(workspace, message_id) + bytes.fromhex(digest[:16])
+
+
+def erased_quarantine_key(secret: bytes, key: bytes) -> bytes:
+    """Return the key of a quarantined body that was erased: a keyed hash of what it was."""
+    return sha256(secret + key).digest()[:16]
 
 
 def quarantine_key(workspace: str, identity: JsonText) -> bytes:

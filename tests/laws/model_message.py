@@ -129,7 +129,7 @@ def read(delivery: Delivery) -> Event | Quarantined:
         message_id = f"derived:{digest}"
         if _said_time(fields) is None:
             message_id += f":{delivery.received_at}"
-    reason = _refusal(body, kind, ids)
+    reason = _refusal(body, kind, {**ids, "messageId": message_id})
     if reason is not None:
         who = ids["userId"], ids["anonymousId"]
         return Quarantined(message_id, reason, at, delivery.received_at, *who, _entry(body))

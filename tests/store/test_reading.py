@@ -1,4 +1,4 @@
-"""What reads PostgreSQL is bounded, prepared, cut off in time, and heals."""
+"""What reads PostgreSQL is bounded, prepared, cut off in time, heals, and folds case."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from asyncpg.exceptions import PostgresError
 
 from models.connection import TimedOut
 from models.database_postgres import PostgresDatabase
+from models.dialect_read_postgres import COLLATIONS, PostgresReading
 from tests.databases import PostgresTemplate
 
 SLEEP = "SELECT 1 FROM pg_sleep(?1)"
@@ -97,3 +98,38 @@ async def test_connections_that_were_cut_are_made_again_before_anybody_notices(
         await other.execute(cut)
         assert await database.read("SELECT 1") == [(1,)]
     await other.close()
+
+
+async def test_case_is_folded_by_the_best_collation_the_server_has(
+    database: PostgresDatabase,
+) -> None:
+    assert database.collation == (await collations(database))[0]
+
+
+async def test_every_collation_the_server_has_folds_and_finds_words_as_python_does(
+    database: PostgresDatabase,
+) -> None:
+    for collation in await collations(database):
+        reading = PostgresReading(collation)
+        folded, begins = reading.folded("?1::text"), reading.begins_word("?2::text", "?3::text")
+        # What the database was made with may know no more than ASCII.
+        texts = (
+            ["Al-LOVELACE"] if collation == "default" else ["Al-LOVELACE", "Jo_ÉLAN", "Ж..ΑΘΗΝΑ"]
+        )
+        for text in texts:
+            lower = text.lower()
+            for word, is_begun in ((lower[3:6], True), (lower[4:], False), (lower[2:6], False)):
+                found = await database.read(f"SELECT {folded}, {begins}", (text, lower, word))
+                assert found == [(lower, is_begun)], (collation, text, word)
+
+
+async def collations(database: PostgresDatabase) -> list[str]:
+    """Return those that could fold case and that the server has, the best first."""
+    can = []
+    for name in COLLATIONS:
+        try:
+            await database.read(f"SELECT lower('A' COLLATE \"{name}\")")
+        except PostgresError:
+            continue
+        can.append(name)
+    return can

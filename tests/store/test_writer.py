@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingest.accept import Busy, Committed, Door, Ingest, QueueLimits
-from models.database import Database, open_database
+from models.database import Database, TimedOut, open_database
 from models.values import Outcome, Receipt, Workspace
 from tests.databases import DEFAULT, file_of, opened
 
@@ -145,7 +145,7 @@ async def test_a_full_disk_is_busy_and_serves_again_without_restart(file: Databa
     assert await count(file) == 8
 
 
-async def test_a_request_that_cannot_be_saved_fails_alone(file: Database) -> None:
+async def test_a_message_that_cannot_be_saved_is_held_alone(file: Database) -> None:
     async def break_one(tx: Any) -> None:
         await tx.fetch(
             "CREATE TRIGGER broken BEFORE INSERT ON events WHEN new.message_id = 'm7'"
@@ -155,14 +155,41 @@ async def test_a_request_that_cannot_be_saved_fails_alone(file: Database) -> Non
 
     await file.write(break_one)
     ingest = Ingest(file)
-    waiting = [asyncio.create_task(post(ingest, page(n))) for n in range(10)]
+    waiting = [asyncio.create_task(post(ingest, page(n))) for n in range(5)]
+    batch = asyncio.create_task(post(ingest, *(page(n) for n in range(5, 20))))
     await asyncio.sleep(0)
     ingest.start()
-    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    alone = await asyncio.gather(*waiting)
+    receipts = [*(receipt for (receipt,) in alone), *await batch]
     await ingest.close()
-    failed = [n for n, answer in enumerate(answers) if isinstance(answer, Exception)]
-    assert failed == [7]
-    assert await count(file) == 9
+    assert [n for n, one in enumerate(receipts) if one.outcome != "APPLIED"] == [7]
+    assert (receipts[7].outcome, receipts[7].reason) == ("QUARANTINED", "FAILED")
+    assert await count(file) == 19
+    ((body,),) = await file.read("SELECT body FROM quarantine")
+    assert json.loads(body) == page(7)
+
+
+async def test_a_watcher_that_fails_stops_nobody(database: Database) -> None:
+    def watch(_: Committed) -> None:
+        raise ValueError("planted")
+
+    ingest = Ingest(database, watch=watch)
+    ingest.start()
+    for n in range(3):
+        (receipt,) = await post(ingest, page(n))
+        assert receipt.outcome is Outcome.APPLIED
+    await ingest.close()
+
+
+async def test_a_read_that_nobody_waits_for_leaves_its_reader_free(sqlite_url: str) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    async with opened(sqlite_url) as database:
+        with pytest.raises(TimedOut):
+            await database.read(endless, timeout_s=0.1)
+        abandoned = asyncio.create_task(database.read(endless, timeout_s=60))
+        await asyncio.sleep(0.1)
+        abandoned.cancel()
+        assert await database.read("SELECT 1", timeout_s=2) == [(1,)]
 
 
 async def test_workspaces_never_share_a_transaction_nor_a_customer(database: Database) -> None:

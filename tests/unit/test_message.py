@@ -118,6 +118,7 @@ def test_what_is_no_id_is_absent(sent: Any) -> None:
         ({"type": "alias", "previousId": "p"}, Reason.NO_SUBJECT),
         ({"type": "delete", "groupId": "g"}, Reason.NO_SUBJECT),
         ({"type": "page", "userId": "u" * 513}, Reason.ID_TOO_LONG),
+        ({"type": "page", "userId": "u", "messageId": "m" * 513}, Reason.ID_TOO_LONG),
         ({"type": "page", "userId": "u", "groupId": "é" * 257}, Reason.ID_TOO_LONG),
         ({"type": "identify", "userId": "u", "traits": {"k" * 257: 1}}, Reason.KEY_TOO_LONG),
         ({"type": "identify", "userId": "u", "traits": {"k": "x" * 131_072}}, Reason.TOO_LARGE),
@@ -162,6 +163,20 @@ def test_ids_and_keys_at_their_limit_pass() -> None:
 def test_more_messages_than_a_body_may_hold_are_refused_whole() -> None:
     with pytest.raises(TooMany, match="3 messages; send at most 2"):
         parsed([{}, {}, {}], bounds=Bounds(messages_max=2))
+
+
+def test_a_small_body_cannot_say_very_much() -> None:
+    body = {"batch": [{"type": "page", "userId": "u"}] * 4_000, "context": {"x": "y" * 60_000}}
+    with pytest.raises(TooMany, match="common context"):
+        parsed(body)
+
+
+@pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "sentAt"])
+def test_a_number_too_long_for_a_time_is_no_time(field: str) -> None:
+    for digits in ("9" * 400, "9" * 5_000, "1e400"):
+        sent = f'{{"type":"page","userId":"u","messageId":"m","{field}":{digits}}}'.encode()
+        (message,) = parse(sent, door=Door.SDK, received_at=NOW)
+        assert message.at == NOW
 
 
 def test_one_bad_message_leaves_its_neighbours_as_they_are() -> None:
