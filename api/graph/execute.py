@@ -46,8 +46,8 @@ class Reads(Protocol):
     """What answering needs of the database."""
 
     @property
-    def url(self) -> str:
-        """Return what was opened."""
+    def collation(self) -> str | None:
+        """Return by which collation PostgreSQL folds case; None where Calyx does it."""
         ...
 
     async def read(self, sql: str, args: Any = (), timeout_s: float = ...) -> list[tuple[Any, ...]]:
@@ -83,7 +83,7 @@ class Graph:
         self.message_bytes_max = message_bytes_max
         self.new_id = new_id
         built = schema()
-        self.documents = Documents(built, renders(built), reading(database.url), limits)
+        self.documents = Documents(built, renders(built), reading(database.collation), limits)
 
     async def answer(self, request: GraphRequest) -> Answer:
         """Return the answer to a request; whatever goes wrong, there is one."""

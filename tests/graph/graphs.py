@@ -32,8 +32,8 @@ class Counting:
     asked: list[tuple[str, Sequence[Any]]] = field(default_factory=list)
 
     @property
-    def url(self) -> str:
-        return self.inner.url
+    def collation(self) -> str | None:
+        return self.inner.collation
 
     async def read(self, sql: str, args: Sequence[Any] = (), timeout_s: float = 5.0) -> Any:
         self.asked.append((sql, args))

@@ -167,7 +167,7 @@ async def test_a_hash_without_its_document_is_not_found(asking: Asking) -> None:
 class Failing:
     """A database, or an ingest, that fails in a certain way."""
 
-    url = "sqlite+aiosqlite:///nowhere"
+    collation = None
 
     def __init__(self, error: Exception) -> None:
         self._error = error
