@@ -66,7 +66,10 @@ class QuarantineReason(Enum):
     KEY_TOO_LONG = _value("KEY_TOO_LONG", "A key has more than 256 bytes.")
     TOO_DEEP = _value("TOO_DEEP", "It nests deeper than 32 levels.")
     TOO_LARGE = _value("TOO_LARGE", "It has more bytes than one message may have.")
-    FAILED = _value("FAILED", "It could not be stored, through a fault of ours; the log of the server says which.")
+    FAILED = _value(
+        "FAILED",
+        "It could not be stored, through a fault of ours; the log of the server says which.",
+    )
 
 
 @strawberry.enum(description="What a key may do.")
