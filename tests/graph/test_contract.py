@@ -132,15 +132,21 @@ def test_nothing_of_the_contract_is_broken_but_what_is_still_to_come() -> None:
     assert found == missing
 
 
-def test_what_is_served_beyond_the_contract_breaks_nothing_either() -> None:
+# What is served beyond the contract: enums that say that they may grow.
+ADDED = {"QuarantineReason.FAILED"}
+
+
+def test_what_is_served_beyond_the_contract_is_what_this_says() -> None:
     added = find_breaking_changes(schema(), contract())
-    assert [change.description for change in added] == []
+    told = {change.description for change in added}
+    assert told == {f"Enum value {name} was removed." for name in ADDED}
 
 
 def test_each_type_field_and_argument_says_what_the_contract_says() -> None:
     ours, theirs = dict(_said(schema())), dict(_said(contract()))
     assert all(ours.values())
-    differing = {name: said for name, said in ours.items() if theirs.get(name) != said}
+    shared = {name: said for name, said in ours.items() if name not in ADDED}
+    differing = {name: said for name, said in shared.items() if theirs.get(name) != said}
     assert differing == {}
 
 
