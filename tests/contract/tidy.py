@@ -29,7 +29,7 @@ FOREIGN = {"handle_exit", "process_bind_param", "process_result_value", "PageInf
 # The hosts are put together here, or this file would hold what it looks for.
 _HOSTS = (
     ("pypi", "org"),
-    ("-".join(("python", "hosted")).replace("-", ""), "org"),
+    ("python_hosted".replace("_", ""), "org"),
     ("registry", "npmjs"),
     ("registry", "yarnpkg"),
     ("deb", "debian"),
