@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ingest import canonical
 from ingest.canonical import Unreadable
 from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
 from ingest.store import Item
@@ -89,7 +90,9 @@ class Ingest:
         self, workspace: Workspace, message: Mapping[str, Any], *, received_at: Micros
     ) -> Receipt:
         """Return, once it is durable, what became of a message that a mutation states."""
-        parsed = parse_one(dict(message), Door.MUTATION, received_at, bounds=self._bounds)
+        # Numbers and text of a GraphQL client become what they would be in a posted body.
+        value = canonical.read(canonical.canonical(dict(message)))
+        parsed = parse_one(value, Door.MUTATION, received_at, bounds=self._bounds)
         size = len(parsed.body)
         answers = await self._writer.submit(workspace, [Item(parsed, asked=True)], size)
         receipt = answers[0]

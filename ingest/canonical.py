@@ -24,8 +24,11 @@ _PLAIN_ZEROS_MAX = 5
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder(order="sorted").encode
+# Between these a number that is no integer is printed alike by JavaScript, Python and the encoder.
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
+_LEVELS_PLAIN_MAX = 32
+# A text in canonical bytes that is longer than any key may be.
+_LONG = re.compile(rb'"[^"]{257}')
 
 
 class Unreadable(Exception):
@@ -34,6 +37,12 @@ class Unreadable(Exception):
 
 class Digits(str):
     """An integer too long for arithmetic, kept as its digits."""
+
+    __slots__ = ()
+
+
+class Odd(float):
+    """A number that the encoder would not print as JavaScript does; it refuses to encode it."""
 
     __slots__ = ()
 
@@ -49,6 +58,19 @@ class Oddities:
         self.key_bytes = 0
 
 
+def _float(text: str) -> float:
+    value = float(text)
+    if value == 0:
+        return 0
+    if _PLAIN_FROM <= abs(value) < _PLAIN_TO:
+        return int(value) if value.is_integer() else value
+    return Odd(value)
+
+
+_decode = msgspec.json.Decoder(float_hook=_float).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
 def read(body: bytes) -> Any:
     """Return what `body` says, as leniently as the SDKs need; raise Unreadable if it says nothing.
 
@@ -60,13 +82,38 @@ def read(body: bytes) -> Any:
         return _read_leniently(body)
 
 
+def settle(value: Any) -> tuple[bytes, Any]:
+    """Return the canonical bytes of a value as `read` gives it, and the value that they say."""
+    try:
+        body = _encode(value)
+    except (TypeError, UnicodeEncodeError):
+        body = _encode(rewrite(value))
+        return body, read(body)
+    if b"\\u0000" not in body:
+        return body, value
+    body = _encode(rewrite(value))
+    return body, read(body)
+
+
 def encode(value: Any) -> bytes:
-    """Return the canonical bytes of a value that `inspect` found sound or `rewrite` made so."""
-    return _encode(value)
+    """Return the canonical bytes of a value as `read` gives it."""
+    return settle(value)[0]
+
+
+def is_plain(body: bytes) -> bool:
+    """Return whether canonical bytes show at a glance that nothing in them is odd, deep or long.
+
+    Most do; what does not may still be sound, and is looked at value by value.
+    """
+    return (
+        b"\\" not in body
+        and body.count(b"{") + body.count(b"[") <= _LEVELS_PLAIN_MAX
+        and _LONG.search(body) is None
+    )
 
 
 def canonical(value: Any) -> bytes:
-    """Return the canonical bytes of any parsed value."""
+    """Return the canonical bytes of any value, whoever parsed it."""
     found = Oddities()
     inspect(value, found)
     return _encode(rewrite(value) if found.odd else value)
@@ -86,7 +133,7 @@ def inspect(value: Any, found: Oddities, depth: int = 1) -> None:  # noqa: C901 
             elif kind is str:
                 if "\0" in item or (not item.isascii() and _SURROGATE.search(item)):
                     found.odd = True
-            elif kind is float or kind is Digits:
+            elif kind is float or kind is Odd or kind is Digits:
                 found.odd = True
     elif kind is list:
         found.depth = max(found.depth, depth)
@@ -95,7 +142,7 @@ def inspect(value: Any, found: Oddities, depth: int = 1) -> None:  # noqa: C901 
     elif kind is str:
         if "\0" in value or (not value.isascii() and _SURROGATE.search(value)):
             found.odd = True
-    elif kind is float or kind is Digits:
+    elif kind is float or kind is Odd or kind is Digits:
         found.odd = True
 
 
@@ -175,7 +222,7 @@ def _read_leniently(body: bytes) -> Any:
             f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}"
         ) from None
     try:
-        return json.loads(text, parse_int=_integer, parse_constant=float)
+        return json.loads(text, parse_float=_float, parse_int=_integer, parse_constant=Odd)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Unreadable(f"the body is not JSON: {error.msg} at {where}") from None

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any
-
-import msgspec
 
 from ingest import canonical
 from models.values import Context, EventType, Identifier, JsonText, Kind, Message, Micros, Veil
 
 _TYPES = {kind.name.lower(): kind for kind in EventType}
 _NAME_FIELD = {EventType.TRACK: "event", EventType.PAGE: "name", EventType.SCREEN: "name"}
-_ABSENT = msgspec.Raw(b"")
+# Of a message and of its context, what the digest covers as sent.
+_SENT = ("event", "name", "timestamp", "originalTimestamp", "traits", "properties")
+_CONTEXT_SENT = ("active", "personas", "traits")
 
-
-class _Raws(msgspec.Struct, gc=False):
-    """The parts of a canonical message that the digest covers, as they stand."""
-
-    event: msgspec.Raw = _ABSENT
-    name: msgspec.Raw = _ABSENT
-    timestamp: msgspec.Raw = _ABSENT
-    originalTimestamp: msgspec.Raw = _ABSENT  # noqa: N815 (Segment's name)
-    traits: msgspec.Raw = _ABSENT
-    properties: msgspec.Raw = _ABSENT
-    context: msgspec.Raw = _ABSENT
-
-
-class _ContextRaws(msgspec.Struct, gc=False):
-    active: msgspec.Raw = _ABSENT
-    personas: msgspec.Raw = _ABSENT
-    traits: msgspec.Raw = _ABSENT
-
-
-_raws = msgspec.json.Decoder(_Raws).decode
-_context_raws = msgspec.json.Decoder(_ContextRaws).decode
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_quote = msgspec.json.encode
+# Most texts need no escape, and are then their own canonical form between quotes.
+_ESCAPED = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 
 
 def read_id(value: Any) -> str | None:
@@ -64,8 +44,6 @@ class Draft:
         self.anonymous_id = read_id(value.get("anonymousId"))
         self.previous_id = read_id(value.get("previousId"))
         self.group_id = read_id(value.get("groupId")) or read_id(self.context.get("groupId"))
-        self.raws = _raws(body)
-        self.context_raws = _context_raws(self.raws.context) if self.context else _NO_CONTEXT
 
     @property
     def type(self) -> EventType | None:
@@ -94,8 +72,8 @@ class Draft:
             group_id=self.group_id,
             name=_name(self.value.get(_NAME_FIELD.get(kind, ""))),
             body=self.body.decode(),
-            traits=_entries(self.raws.traits),
-            properties=_entries(self.raws.properties),
+            traits=_entries(self.value.get("traits")),
+            properties=_entries(self.value.get("properties")),
             context=self._meant_context(),
             notes=notes,
             veil=Veil.DELETE if kind is EventType.DELETE else Veil.NONE,
@@ -111,32 +89,21 @@ class Draft:
 
     def digest(self) -> str:
         """Return the 32 digits that tell this message's content from any other's."""
-        raws, inner = self.raws, self.context_raws
-        context = _join(
-            (
-                (b'"active":', inner.active),
-                (b'"personas":', inner.personas),
-                (b'"traits":', inner.traits),
-            )
-        )
-        # In the order of the keys' bytes, so that the text is canonical as it is.
-        content = _join(
-            (
-                (b'"anonymousId":', _quoted(self.anonymous_id)),
-                (b'"context":', b"" if context == b"{}" else context),
-                (b'"event":', raws.event),
-                (b'"groupId":', _quoted(self.group_id)),
-                (b'"name":', raws.name),
-                (b'"originalTimestamp":', raws.originalTimestamp),
-                (b'"previousId":', _quoted(self.previous_id)),
-                (b'"properties":', raws.properties),
-                (b'"timestamp":', raws.timestamp),
-                (b'"traits":', raws.traits),
-                (b'"type":', _quoted(self.type_text)),
-                (b'"userId":', _quoted(self.user_id)),
-            )
-        )
-        return sha256(content).hexdigest()[:32]
+        value, context = self.value, self.context
+        content: dict[str, Any] = {
+            "anonymousId": self.anonymous_id,
+            "groupId": self.group_id,
+            "previousId": self.previous_id,
+            "type": self.type_text,
+            "userId": self.user_id,
+        }
+        for key in _SENT:
+            content[key] = value.get(key)
+        if context:
+            meant = {key: context[key] for key in _CONTEXT_SENT if context.get(key) is not None}
+            content["context"] = meant or None
+        said = {key: item for key, item in content.items() if item is not None}
+        return sha256(canonical.encode(said)).hexdigest()[:32]
 
     def _meant_context(self) -> Context:
         if not self.context:
@@ -147,7 +114,7 @@ class Draft:
             key = personas.get("computation_key")
             computation = read_id(personas.get("computation_id"))
         return Context(
-            traits=_entries(self.context_raws.traits),
+            traits=_entries(self.context.get("traits")),
             computation_key=key if isinstance(key, str) else None,
             computation_id=computation,
             active=self.context.get("active") is not False,
@@ -155,24 +122,19 @@ class Draft:
 
 
 _PLAIN = Context()
-_NO_CONTEXT = _ContextRaws()
 
 
 def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and value and not value.isspace() else None
 
 
-def _entries(raw: msgspec.Raw) -> dict[str, JsonText] | None:
+def _entries(value: Any) -> dict[str, JsonText] | None:
     """Return an object's members as canonical texts, None for what is no object."""
-    if not bytes(raw).startswith(b"{"):
+    if not isinstance(value, dict):
         return None
-    return {key: str(item, "utf-8") for key, item in _object(raw).items()}
-
-
-def _quoted(text: str | None) -> bytes:
-    return b"" if text is None else _quote(text)
-
-
-def _join(members: tuple[tuple[bytes, bytes | msgspec.Raw], ...]) -> bytes:
-    said = [(key, bytes(raw)) for key, raw in members]
-    return b"{%b}" % b",".join([key + raw for key, raw in said if raw and raw != b"null"])
+    return {
+        key: f'"{item}"'
+        if type(item) is str and _ESCAPED.search(item) is None
+        else canonical.encode(item).decode()
+        for key, item in value.items()
+    }

@@ -33,6 +33,9 @@ _RESTAMPED = ("sentAt", "_metadata")
 
 Parsed = Message | Quarantined
 
+# What a look at a message finds that need not be looked at.
+_PLAIN = canonical.Oddities()
+
 
 class Door(Enum):
     """Where a body came in: it decides whose clock is believed and what a body may be."""
@@ -102,7 +105,7 @@ def parse_one(
     bounds: Bounds = BOUNDS,
     outside: int = 0,
 ) -> Parsed:
-    """Return one parsed value as a Message, or as Quarantined with the reason.
+    """Return a value, as `canonical.read` gives it, as a Message or as Quarantined with the reason.
 
     `outside` is how many levels of the body it lay in.
     """
@@ -110,18 +113,15 @@ def parse_one(
         value.pop("writeKey", None)
         if kind is not None:
             value["type"] = kind
-    found = canonical.Oddities()
-    canonical.inspect(value, found)
-    if outside + found.depth > canonical.DEPTH_READ_MAX:
-        raise Unreadable(_too_deep_to_read())
-    if found.odd:
-        value = canonical.rewrite(value)
-    body = canonical.encode(value)
+    body, value = canonical.settle(value)
+    found = _PLAIN
+    if not canonical.is_plain(body):
+        found = canonical.Oddities()
+        canonical.inspect(value, found)
+        if outside + found.depth > canonical.DEPTH_READ_MAX:
+            raise Unreadable(_too_deep_to_read())
     if not isinstance(value, dict):
         return _quarantine(Reason.NOT_AN_OBJECT, body, received_at)
-    if found.odd:
-        # What was rewritten holds raw numbers; the plain values are read again from their text.
-        value = canonical.read(body)
     draft = Draft(value, body)
     when = clock.when(value, received_at, corrected=door is not Door.SDK)
     digest = draft.digest()

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-import msgspec
-
 from ingest import canonical, log, pack
 from ingest.fold import Profile, intervals, is_set
 from ingest.meaning import Meaning, Place, meaning
@@ -25,7 +23,7 @@ async def dump(database: Database, workspace: Workspace) -> State:
 
 def digest(state: State) -> str:
     """Return the SHA-256 of a state's canonical JSON."""
-    return sha256(msgspec.json.encode(state, order="sorted")).hexdigest()
+    return sha256(canonical.encode(state)).hexdigest()
 
 
 class _Dump:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
+import json
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import asyncpg
 
+from ingest import canonical
 from ingest.message import Door, Parsed, parse_one
 from ingest.replay import State, dump
 from ingest.store import Item, save
@@ -194,7 +195,7 @@ async def state_after(url: str, batches: Sequence[Sequence[Delivery]]) -> State:
 
 def read(delivery: Delivery) -> Parsed:
     """Return a delivery as the doors parse it."""
-    body = copy.deepcopy(delivery.body)
+    body = canonical.read(json.dumps(delivery.body).encode())
     return parse_one(body, Door(delivery.door), delivery.received_at, delivery.kind)
 
 
