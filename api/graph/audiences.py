@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import UNSET
 
-from api.graph import columns, compile_traits
+from api.graph import columns, compile_buckets, compile_traits
+from api.graph.activity import AudienceActivityBucket, Length, Since, Until
 from api.graph.arguments import After, First, argument
 from api.graph.columns import in_sql, sql
-from api.graph.enums import Entity, FlagOrigin
+from api.graph.enums import Entity, FlagOrigin, Interval
 from api.graph.inputs import AccountFilter, CustomerFilter
 from api.graph.scalars import Moment
 from api.graph.types import Node
@@ -134,4 +135,17 @@ class Audience(Node):
         after: After = UNSET,
     ) -> Annotated[AudienceAccountConnection, _CONNECTIONS]:
         """Return the accounts that are in it."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "Who came and went per interval, oldest first, empty intervals included."
+            " UTC boundaries; at most 1,000 intervals."
+        ),
+        compile_buckets.activity,
+    )
+    def activity(
+        self, since: Since, until: Until = UNSET, interval: Length = Interval.DAY
+    ) -> list[AudienceActivityBucket]:
+        """Return who came and went per interval."""
         in_sql()

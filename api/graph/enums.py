@@ -92,6 +92,16 @@ class UserErrorCode(Enum):
     NOT_FOUND = _value("NOT_FOUND", "There is no such thing.")
 
 
+@strawberry.enum(description="Length of an interval, on UTC boundaries.")
+class Interval(Enum):
+    """Length of an interval, on UTC boundaries."""
+
+    HOUR = _value("HOUR", "An hour.")
+    DAY = _value("DAY", "A day.")
+    WEEK = _value("WEEK", "A week, from Monday.")
+    MONTH = _value("MONTH", "A calendar month.")
+
+
 @strawberry.enum(description="Which way to sort.")
 class Direction(Enum):
     """Which way to sort."""

@@ -7,7 +7,8 @@ from typing import Annotated
 import strawberry
 from strawberry import UNSET
 
-from api.graph import columns, compile_reads, compile_roots, compile_traits
+from api.graph import columns, compile_buckets, compile_reads, compile_roots, compile_traits
+from api.graph.activity import Length, Since, StatsBucket, Until
 from api.graph.arguments import After, Before, CustomerSearch, First, Last, argument
 from api.graph.audiences import Audience
 from api.graph.columns import in_sql
@@ -17,7 +18,7 @@ from api.graph.connections import (
     CustomerConnection,
     EventConnection,
 )
-from api.graph.enums import Entity, FlagOrigin
+from api.graph.enums import Entity, FlagOrigin, Interval
 from api.graph.inputs import (
     AccountFilter,
     AccountOrder,
@@ -195,6 +196,20 @@ class Query:
         before: Before = UNSET,
     ) -> EventConnection:
         """Return events that match."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "Activity per interval, oldest first, empty intervals included."
+            " Intervals begin on UTC boundaries; at most 1,000 of them.\n"
+            "For totals ask `totalCount` of a connection instead."
+        ),
+        compile_buckets.stats,
+    )
+    def stats(
+        self, since: Since, until: Until = UNSET, interval: Length = Interval.DAY
+    ) -> list[StatsBucket]:
+        """Return activity per interval."""
         in_sql()
 
     @columns.asked("Whose key this is and what it may do.", compile_roots.viewer)

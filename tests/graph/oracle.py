@@ -11,6 +11,7 @@ from graphql import ExecutionResult, GraphQLResolveInfo, build_schema, execute, 
 
 from api.graph.schema import print_schema
 from models.values import Identifier, Kind, account_key, identity_key
+from tests.graph import oracle_buckets
 from tests.graph.judge import Judge
 from tests.graph.oracle_types import (
     Account,
@@ -147,6 +148,9 @@ class Query:
 
     def nodes(self, ids: Sequence[str]) -> list[Any]:
         return [self.node(each) for each in ids]
+
+    def stats(self, **given: Any) -> list[dict[str, Any]]:
+        return oracle_buckets.stats(self._rows, **given)
 
     def viewer(self) -> dict[str, Any]:
         key = ApiKey(self._rows.api_keys[0])

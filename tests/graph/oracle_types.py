@@ -11,6 +11,7 @@ import msgspec
 
 from models import tables
 from models.values import EventType
+from tests.graph import oracle_buckets
 from tests.graph.judge import Judge, ordered, trait_rank
 from tests.graph.rows import Rows
 
@@ -278,6 +279,9 @@ class Audience:
             lambda pair: {"since": moment(pair[0].since)},
             **page,
         )
+
+    def activity(self, **given: Any) -> list[dict[str, Any]]:
+        return oracle_buckets.activity(self._rows, self._row, **given)
 
     def customers(self, where: Any = None, **page: Any) -> Connection:
         judge = Judge(self._rows)
