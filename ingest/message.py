@@ -182,7 +182,9 @@ def _unpack(value: dict[str, Any] | list[Any], kind: str | None) -> Iterator[Any
         yield from value
         return
     batch = value.get("batch")
-    if kind is not None or not isinstance(batch, list) or "type" in value or "action" in value:
+    # A type that is null is absent, here as in a message.
+    typed = value.get("type") is not None or value.get("action") is not None
+    if kind is not None or not isinstance(batch, list) or typed:
         yield value
         return
     for item in batch:

@@ -98,6 +98,14 @@ async def test_an_empty_or_odd_batch_is_no_error(calyx: Running, batch: object) 
     assert (answer.status_code, answer.json()) == (200, {"success": True})
 
 
+@pytest.mark.parametrize("field", ["type", "action"])
+async def test_a_batch_whose_type_is_null_is_a_batch(calyx: Running, field: str) -> None:
+    for path in ("/segment", "/v1/batch"):
+        body = {field: None, "batch": [TRACK | {"messageId": path}]}
+        assert (await calyx.post(path, json=body)).status_code == 200
+    assert [body["messageId"] for body in await calyx.stored()] == ["/segment", "/v1/batch"]
+
+
 async def test_one_bad_message_costs_its_neighbours_nothing(calyx: Running) -> None:
     bad: list[Any] = [{"type": "dance"}, 5, None, [], {"type": "identify"}, {"userId": "x" * 600}]
     batch = [TRACK, *bad, TRACK | {"messageId": "m2"}]
