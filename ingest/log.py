@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -85,18 +86,17 @@ async def read_about(
     return found
 
 
-async def siblings(tx: Transaction, workspace: Workspace, fresh: Fresh) -> int:
-    """Return how many events have the messageId of this one, itself among them."""
+async def shared(tx: Transaction, workspace: Workspace, batch: Iterable[Fresh]) -> frozenset[str]:
+    """Return those messageIds of a stored batch under which there are several events."""
     # The index finds them by a hash of the messageId; the text decides.
-    sql = (
-        "SELECT count(*) FROM events WHERE workspace_id = ?1 AND key BETWEEN ?2 AND ?3"
-        " AND message_id = ?4"
-    )
-    prefix = fresh.key[:8]
-    args = (workspace.id, prefix + bytes(8), prefix + b"\xff" * 8, fresh.message.message_id)
-    rows = await tx.fetch(sql, args)
-    count: int = rows[0][0]
-    return count
+    spans = [span_of(fresh.key[:8]) for fresh in batch]
+    rows = await tx.between("events", ("message_id",), "key", workspace.id, spans)
+    return frozenset(name for (name,), count in Counter(rows).items() if count > 1)
+
+
+def span_of(prefix: bytes) -> tuple[bytes, bytes]:
+    """Return the first and the last key that an event of a messageId's hash may have."""
+    return prefix + bytes(8), prefix + b"\xff" * 8
 
 
 def keyed(workspace: Workspace, message: Message) -> Fresh:

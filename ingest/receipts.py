@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ingest import log
 from ingest.log import Fresh
 from ingest.meaning import Meaning, Place
 from ingest.working import Working
 from models.values import Message, Outcome, Receipt, Veil
 
 
-async def receipt(working: Working, fresh: Fresh, said: Meaning) -> Receipt:
-    """Return the receipt of a message whose customer and account are loaded."""
+def receipt(working: Working, fresh: Fresh, said: Meaning, shared: frozenset[str]) -> Receipt:
+    """Return the receipt of a message whose customer and account are loaded.
+
+    `shared` has its messageId if another event has that too.
+    """
     message = fresh.message
     if message.veil is Veil.ERASED:
         outcome = Outcome.ERASED
-    elif await log.siblings(working.tx, working.workspace, fresh) > 1:
+    elif message.message_id in shared:
         outcome = Outcome.CONFLICT
     else:
         standing = list(_standing(working, message, said))

@@ -73,13 +73,15 @@ async def save(
     said = [(one.message, meaning(one.message)) for one in kept]
     await _fold(working, kept, said, oblivion.hashes(said))
     stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
-    for place, one in zip(places, batch, strict=True):
-        if items[place].asked:
-            if id(one) in is_fresh:
-                now, (_, states) = stated[one.key]
-                answers[place] = await receipts.receipt(working, now, states)
-            else:
-                answers[place] = _duplicate(one, known.get(one.key))
+    asked = [(place, one) for place, one in zip(places, batch, strict=True) if items[place].asked]
+    told = [stated[one.key][0] for _, one in asked if id(one) in is_fresh]
+    shared = await log.shared(tx, workspace, told)
+    for place, one in asked:
+        if id(one) in is_fresh:
+            now, (_, states) = stated[one.key]
+            answers[place] = receipts.receipt(working, now, states, shared)
+        else:
+            answers[place] = _duplicate(one, known.get(one.key))
     return answers
 
 

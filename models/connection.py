@@ -54,6 +54,17 @@ class Transaction(Protocol):
         """Return the rows whose `by` columns equal one of `keys`, locked until the end."""
         ...
 
+    async def between(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: str,
+        workspace: int,
+        spans: Iterable[Row],
+    ) -> list[Row]:
+        """Return the rows of which `by` lies in one of these spans, both ends included."""
+        ...
+
     async def claim(
         self,
         table: str,

@@ -192,6 +192,21 @@ class PostgresTransaction:
         rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
         return [tuple(row) for row in rows]
 
+    async def between(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: str,
+        workspace: int,
+        spans: Iterable[Row],
+    ) -> list[Row]:
+        wanted = list(dict.fromkeys(spans))
+        if not wanted:
+            return []
+        sql = dialect.between_arrays(table, columns, by)
+        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
+        return [tuple(row) for row in rows]
+
     async def insert(
         self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
     ) -> None:

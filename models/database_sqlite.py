@@ -226,6 +226,22 @@ class SqliteTransaction:
         workspace: int,
         rows: Iterable[Row],
     ) -> None:
+    async def between(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: str,
+        workspace: int,
+        spans: Iterable[Row],
+    ) -> list[Row]:
+        rows: list[Row] = []
+        rest = iter(dict.fromkeys(spans))
+        while part := list(islice(rest, _KEYS_MAX)):
+            sql = dialect.between(table, columns, by, len(part))
+            args = [workspace, *(end for span in part for end in span)]
+            rows += self._connection.execute(sql, args).fetchall()
+        return rows
+
         sql = dialect.insert(table, columns, key)
         self._connection.executemany(sql, ((workspace, *row) for row in rows))
 

@@ -73,6 +73,17 @@ def lookup_arrays(table: str, columns: tuple[str, ...], by: tuple[str, ...]) -> 
     names = [f'k."{name}"' for name in by]
     on = " AND ".join(f't."{name}" = k."{name}"' for name in by)
     wanted = ", ".join(f't."{name}"' for name in columns)
+@lru_cache(maxsize=1_000)
+def between(table: str, columns: tuple[str, ...], by: str, count: int) -> str:
+    """Return SQLite's statement for the rows of `count` spans; the workspace is `?1`."""
+    spans = ", ".join(f"(?{place}, ?{place + 1})" for place in range(2, 2 + 2 * count, 2))
+    wanted = ", ".join(f"t.{name}" for name in columns)
+    return (
+        f"SELECT {wanted} FROM (VALUES {spans}) AS k CROSS JOIN {table} AS t"
+        f" ON t.workspace_id = ?1 AND t.{by} BETWEEN k.column1 AND k.column2"
+    )
+
+
     lock = f" ORDER BY {', '.join(names)} FOR UPDATE OF t" if table in LOCKED else ""
     return (
         f"SELECT {wanted} FROM {_arrays(table, by, 2)} JOIN {table} AS t"
@@ -115,6 +126,17 @@ def delete_arrays(table: str, by: tuple[str, ...]) -> str:
 LOCKED = {"identities", "customers", "accounts"}
 
 _PLACE = re.compile(r"\?(\d+)")
+
+@lru_cache(maxsize=1_000)
+def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
+    """Return PostgreSQL's statement for the rows of many spans; `$1` is the workspace."""
+    kind = _kind(table, by)
+    wanted = ", ".join(f't."{name}"' for name in columns)
+    return (
+        f"SELECT {wanted} FROM unnest($2::{kind}[], $3::{kind}[]) AS k(low, high)"
+        f' JOIN {table} AS t ON t.workspace_id = $1 AND t."{by}" BETWEEN k.low AND k.high'
+    )
+
 
 
 def _arrays(table: str, columns: tuple[str, ...], first: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from ingest.message import Door, parse_one
 from ingest.store import Item, save
 from models.database_postgres import Alone, PostgresTransaction
 from models.database_sqlite import SqliteTransaction, drive
@@ -82,6 +83,24 @@ def test_what_the_store_sends_to_a_server_names_the_workspace(
     assert len(sent) > 60
     open_ = {access for sql in sent for access in unbound_accesses(sql, "postgres")}
     assert open_ == set()
+
+
+def test_what_became_of_many_messages_is_asked_in_as_many_statements_as_of_one(
+    sqlite_template: SqliteTemplate,
+) -> None:
+    connection = sqlite3.connect(file_of(sqlite_template.copy()), isolation_level=None)
+    counts = []
+    for size in (2, 200):
+        said = [{"type": "track", "userId": "u", "messageId": f"{size}-{at}"} for at in range(size)]
+        batch = [Item(parse_one(one, Door.SEGMENT, 1), asked=True) for one in said]
+        sent: list[str] = []
+        connection.set_trace_callback(sent.append)
+        receipts = drive(save(SqliteTransaction(connection), DEFAULT, batch))
+        assert [receipt.outcome for receipt in receipts if receipt] == ["APPLIED"] * size
+        counts.append(len([sql for sql in sent if sql.startswith("SELECT")]))
+    connection.close()
+    # The first batch also makes the customer.
+    assert counts[1] <= counts[0]
 
 
 def test_a_predicate_by_join_is_none() -> None:
