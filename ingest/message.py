@@ -78,7 +78,7 @@ def parse(
     value = canonical.read(body)
     if not isinstance(value, dict | list):
         raise Unreadable("the body is JSON, but neither an object nor an array of objects")
-    items = list(_unpack(value, kind))
+    items = list(unpack(value, kind))
     if len(items) > bounds.messages_max:
         raise TooMany(f"the body has {len(items)} messages; send at most {bounds.messages_max}")
     room = bounds.body_bytes_max
@@ -177,7 +177,32 @@ def restore(
     return message
 
 
-def _unpack(value: dict[str, Any] | list[Any], kind: str | None) -> Iterator[Any]:
+def waiting(
+    reason: Reason,
+    message_id: str,
+    body: bytes,
+    times: tuple[Micros, Micros],
+    notes: tuple[str, ...],
+) -> Quarantined:
+    """Return an entry of the quarantine as it was when it was held; `times` are `at` and `received_at`."""
+    value = canonical.read(body) if body else None
+    subject, identity = None, body.decode()
+    if isinstance(value, dict):
+        subject, identity = Draft(value, body).subject(), _identity(value, body)
+    return Quarantined(
+        reason=reason,
+        message_id=message_id,
+        received_at=times[1],
+        at=times[0],
+        identity=identity,
+        body=body.decode(),
+        subject=subject,
+        notes=notes,
+    )
+
+
+def unpack(value: dict[str, Any] | list[Any], kind: str | None) -> Iterator[Any]:
+    """Yield the messages of a body: its elements, those of a batch with what they share, or itself."""
     if isinstance(value, list):
         yield from value
         return
