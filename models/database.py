@@ -25,7 +25,7 @@ from models.connection import (
     Unsupported,
     Work,
 )
-from models.database_sqlite import SqliteDatabase, spare_memory_statistics
+from models.database_sqlite import SqliteDatabase, spare_memory_statistics, undo_whole
 
 __all__ = [
     "READERS",
@@ -41,6 +41,7 @@ __all__ = [
     "Unsupported",
     "Work",
     "engine_of",
+    "is_in_the_way",
     "is_shared",
     "open_database",
     "open_replica",
@@ -86,14 +87,22 @@ async def open_replica(
         await replica.close()
 
 
-def engine_of(url: str) -> AsyncEngine:
+def engine_of(url: str, *, migrating: bool = False) -> AsyncEngine:
     """Return an engine for migrations of the database at `url`."""
     parsed = parse_url(url)
     if sqlite_path(url) is not None:
-        return create_async_engine(parsed, poolclass=pool.NullPool)
+        engine = create_async_engine(parsed, poolclass=pool.NullPool)
+        if migrating:
+            undo_whole(engine.sync_engine)
+        return engine
     with _driver():
         from models import database_postgres_connections  # noqa: PLC0415 (an extra)
     return database_postgres_connections.engine_of(url, parsed)
+
+
+def is_in_the_way(error: BaseException | None) -> bool:
+    """Return whether a migration failed because others use a table just now."""
+    return getattr(error, "sqlstate", None) == "55P03"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from sqlalchemy import Connection, Engine, event
 
 from models import dialect
 from models.connection import READ_TIMEOUT_S, Row, T, TimedOut, Unavailable, Unsupported, Work
@@ -39,6 +40,19 @@ def spare_memory_statistics() -> bool:
 
 
 class SqliteDatabase:
+def undo_whole(engine: Engine) -> None:
+    """Let transactions of an engine undo changes of tables, too: Python's driver begins none for them."""
+
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)
+
+
     """SQLite: a thread with the one connection that writes, and a pool that reads snapshots."""
 
     def __init__(self, path: str, url: str) -> None:

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
@@ -22,6 +22,42 @@ KEY: TypeEngine[bytes] = LargeBinary()
 # A narrow SQLite table without row numbers is one tree instead of two; PostgreSQL ignores the word.
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
+# A key in a tree of PostgreSQL has 2,704 bytes at most, in SQLite it has no end. Where a text has
+# none either, the index holds how it begins; 300 characters of four bytes leave room for the rest.
+_BEGINNING = "substr({}, 1, 300)"
+# Columns of which that is so, and which a look-up of the store goes by.
+_BEGUN = {("audiences", "key")}
+
+
+def start(text: str) -> str:
+    """Return what PostgreSQL's index has of a text that may be too long for it."""
+    return _BEGINNING.format(text)
+
+
+def beginning(*columns: str, unique: bool) -> list[str]:
+    """Return the columns of an index of PostgreSQL, of whose last one it holds the beginning.
+
+    What is unique must be so by the whole text: a hash of it stands behind.
+    """
+    *exact, long = columns
+    hashed = [f"hashtextextended({long}, 0)"] if unique else []
+    return [*exact, start(long), *hashed]
+
+
+def text_indexes(name: str, *columns: str, unique: bool = False) -> tuple[Index, Index]:
+    """Return an index whose last column is text of any length: one for each database."""
+    exact = len(columns) - 1
+    held = beginning(*columns, unique=unique)
+    begun: list[Any] = [*held[:exact], *map(text, held[exact:])]
+    whole = Index(name, "workspace_id", *columns, unique=unique, info={"on": "sqlite"})
+    on_postgres = {"on": "postgresql"}
+    return whole, Index(f"{name}_start", "workspace_id", *begun, unique=unique, info=on_postgres)
+
+
+def is_meant(index: Index, database: str) -> bool:
+    """Return whether an index is one of this kind of database."""
+    return bool(index.info.get("on", database) == database)
+
 
 @lru_cache(maxsize=1_000)
 def lookup(table: str, columns: tuple[str, ...], by: tuple[str, ...], count: int) -> str:
@@ -34,6 +70,17 @@ def lookup(table: str, columns: tuple[str, ...], by: tuple[str, ...], count: int
     return (
         f"SELECT {wanted} FROM (VALUES {keys}) AS k "
         f"CROSS JOIN {table} AS t ON t.workspace_id = ?1 AND {on}"
+    )
+
+
+@lru_cache(maxsize=1_000)
+def between(table: str, columns: tuple[str, ...], by: str, count: int) -> str:
+    """Return SQLite's statement for the rows of `count` spans; the workspace is `?1`."""
+    spans = ", ".join(f"(?{place}, ?{place + 1})" for place in range(2, 2 + 2 * count, 2))
+    wanted = ", ".join(f"t.{name}" for name in columns)
+    return (
+        f"SELECT {wanted} FROM (VALUES {spans}) AS k CROSS JOIN {table} AS t"
+        f" ON t.workspace_id = ?1 AND t.{by} BETWEEN k.column1 AND k.column2"
     )
 
 
@@ -71,23 +118,23 @@ def lookup_arrays(table: str, columns: tuple[str, ...], by: tuple[str, ...]) -> 
     want the same never wait for each other.
     """
     names = [f'k."{name}"' for name in by]
-    on = " AND ".join(f't."{name}" = k."{name}"' for name in by)
+    on = " AND ".join(_same(table, name) for name in by)
     wanted = ", ".join(f't."{name}"' for name in columns)
-@lru_cache(maxsize=1_000)
-def between(table: str, columns: tuple[str, ...], by: str, count: int) -> str:
-    """Return SQLite's statement for the rows of `count` spans; the workspace is `?1`."""
-    spans = ", ".join(f"(?{place}, ?{place + 1})" for place in range(2, 2 + 2 * count, 2))
-    wanted = ", ".join(f"t.{name}" for name in columns)
-    return (
-        f"SELECT {wanted} FROM (VALUES {spans}) AS k CROSS JOIN {table} AS t"
-        f" ON t.workspace_id = ?1 AND t.{by} BETWEEN k.column1 AND k.column2"
-    )
-
-
     lock = f" ORDER BY {', '.join(names)} FOR UPDATE OF t" if table in LOCKED else ""
     return (
         f"SELECT {wanted} FROM {_arrays(table, by, 2)} JOIN {table} AS t"
         f" ON t.workspace_id = $1 AND {on}{lock}"
+    )
+
+
+@lru_cache(maxsize=1_000)
+def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
+    """Return PostgreSQL's statement for the rows of many spans; `$1` is the workspace."""
+    kind = _kind(table, by)
+    wanted = ", ".join(f't."{name}"' for name in columns)
+    return (
+        f"SELECT {wanted} FROM unnest($2::{kind}[], $3::{kind}[]) AS k(low, high)"
+        f' JOIN {table} AS t ON t.workspace_id = $1 AND t."{by}" BETWEEN k.low AND k.high'
     )
 
 
@@ -127,16 +174,11 @@ LOCKED = {"identities", "customers", "accounts"}
 
 _PLACE = re.compile(r"\?(\d+)")
 
-@lru_cache(maxsize=1_000)
-def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
-    """Return PostgreSQL's statement for the rows of many spans; `$1` is the workspace."""
-    kind = _kind(table, by)
-    wanted = ", ".join(f't."{name}"' for name in columns)
-    return (
-        f"SELECT {wanted} FROM unnest($2::{kind}[], $3::{kind}[]) AS k(low, high)"
-        f' JOIN {table} AS t ON t.workspace_id = $1 AND t."{by}" BETWEEN k.low AND k.high'
-    )
 
+def _same(table: str, column: str) -> str:
+    ours, asked = f't."{column}"', f'k."{column}"'
+    begun = f"{start(ours)} = {start(asked)} AND " if (table, column) in _BEGUN else ""
+    return f"{begun}{ours} = {asked}"
 
 
 def _arrays(table: str, columns: tuple[str, ...], first: int) -> str:

@@ -71,6 +71,18 @@ class Reading(Protocol):
         """Return a sub-select of the whole numbers of a bound JSON list."""
         ...
 
+    def beginning(self, text: str) -> str:
+        """Return what an index has of a column of text that may be long."""
+        ...
+
+    def found(self, text: str, bound: str) -> str:
+        """Return whether such a column equals a bound text."""
+        ...
+
+    def found_in(self, text: str, bound: str) -> str:
+        """Return whether such a column is one of the texts of a bound JSON list."""
+        ...
+
     def unfolded(self, bound: str, alias: str) -> str:
         """Return a bound JSON list as a source with the columns `key` (from 0) and `value`."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.dialect import start
 from models.dialect_read import PlaceKind
 
 _TYPES: dict[PlaceKind, str] = {"text": "text", "number": "bigint", "key": "bytea"}
@@ -74,6 +75,17 @@ class PostgresReading:
 
     def listed_numbers(self, bound: str) -> str:
         return f"(SELECT value::bigint FROM json_array_elements_text(({bound})::json) AS l(value))"
+
+    def beginning(self, text: str) -> str:
+        return start(text)
+
+    def found(self, text: str, bound: str) -> str:
+        return f"{start(text)} = {start(bound)} AND {text} = {bound}"
+
+    def found_in(self, text: str, bound: str) -> str:
+        # An array is looked up in an index; of a sub-select the planner expects too much.
+        begun = f"ARRAY(SELECT {start('value')} FROM {self.listed(bound)} AS s)"
+        return f"{start(text)} = ANY ({begun}) AND {text} IN {self.listed(bound)}"
 
     def unfolded(self, bound: str, alias: str) -> str:
         elements = f"json_array_elements_text(({bound})::json) WITH ORDINALITY AS o(value, place)"

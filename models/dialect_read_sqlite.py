@@ -74,6 +74,15 @@ class SqliteReading:
     def listed_numbers(self, bound: str) -> str:
         return self.listed(bound)
 
+    def beginning(self, text: str) -> str:
+        return text
+
+    def found(self, text: str, bound: str) -> str:
+        return f"{text} = {bound}"
+
+    def found_in(self, text: str, bound: str) -> str:
+        return f"{text} IN {self.listed(bound)}"
+
     def unfolded(self, bound: str, alias: str) -> str:
         return f"json_each({bound}) AS {alias}"
 

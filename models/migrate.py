@@ -1,7 +1,10 @@
-"""Bring a database to the tables of this version."""
+"""Bring a database to the tables of this version, and tell whether this version fits a database."""
 
 from __future__ import annotations
 
+import asyncio
+import re
+from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
@@ -9,16 +12,46 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import dialect_statistics
-from models.database import Unavailable, engine_of, sqlite_path
+from models.database import Unavailable, engine_of, is_in_the_way, sqlite_path
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+# A revision says since which one the code may be that it can live with: `0007_since_0005`.
+_REVISION = re.compile(r"(\d{4})(?:_since_(\d{4}))?")
+# Others use a table all the time, but not every moment.
+_ATTEMPTS = 60
+_PAUSE_S = 1.0
+
+
+class Fit(StrEnum):
+    """How the code of this version stands to a database."""
+
+    BEHIND = "behind"
+    EXACT = "exact"
+    # It was migrated by a newer version, which left what this one needs.
+    AHEAD = "ahead"
+    BEYOND = "beyond"
+
+
+def fit(at: str | None, newest: str | None = None) -> Fit:
+    """Return how a database at a revision stands to this version, whose newest is its head."""
+    own = newest or head()
+    if at == own:
+        return Fit.EXACT
+    if at is None or own is None:
+        return Fit.BEHIND
+    theirs, ours = _REVISION.fullmatch(at), _REVISION.fullmatch(own)
+    if theirs is None or ours is None:
+        return Fit.BEYOND
+    if theirs[1] < ours[1]:
+        return Fit.BEHIND
+    return Fit.AHEAD if (theirs[2] or "") <= ours[1] and theirs[1] > ours[1] else Fit.BEYOND
 
 
 async def upgrade(url: str, revision: str = "head") -> None:
-    """Migrate the database at `url`, creating it where there is none."""
+    """Migrate the database at `url`, creating it where there is none; those who use it go on."""
     path = sqlite_path(url)
 
     def run(connection: Connection) -> None:
@@ -27,13 +60,23 @@ async def upgrade(url: str, revision: str = "head") -> None:
         command.upgrade(config, revision)
         if path is not None:
             dialect_statistics.plant(connection)
+            connection.commit()
 
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = engine_of(url)
+    engine = engine_of(url, migrating=True)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(run)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with engine.connect() as connection:
+                    await connection.run_sync(run)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or not is_in_the_way(error.orig):
+                    raise
+                # Whoever waits for a table makes all others wait behind: they pass, we try again.
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                break
     except (OperationalError, OSError) as error:
         raise Unavailable(f"the database cannot be migrated: {_cause(error)}") from error
     finally:
@@ -67,7 +110,7 @@ def _cause(error: Exception) -> object:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
     # A `%` in the folder's name would be read as interpolation.
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Index, SmallInteger, UniqueConst
 from sqlalchemy import Identity as Numbered
 from sqlmodel import Field, SQLModel
 
-from models.dialect import BIG, CLUSTERED, KEY, TEXT
+from models.dialect import BIG, CLUSTERED, KEY, TEXT, text_indexes
 
 # Names for what alembic and error messages would otherwise number.
 SQLModel.metadata.naming_convention = {
@@ -185,7 +185,7 @@ class Customer(SQLModel, table=True):
     __table_args__ = (
         Index("ix_customers_last_seen_at", "workspace_id", "last_seen_at"),
         Index("ix_customers_first_seen_at", "workspace_id", "first_seen_at"),
-        Index("ix_customers_email", "workspace_id", "email"),
+        *text_indexes("ix_customers_email", "email"),
     )
 
     workspace_id: int = _big(primary_key=True)
@@ -217,7 +217,15 @@ class Account(SQLModel, table=True):
         Index("ux_accounts_key", "workspace_id", "key", unique=True),
         Index("ix_accounts_last_seen_at", "workspace_id", "last_seen_at"),
         Index("ix_accounts_created_at", "workspace_id", "created_at"),
-        Index("ix_accounts_name", "workspace_id", "name"),
+        # Few are deleted, and what an audience lost by that is counted per interval.
+        Index(
+            "ix_accounts_deleted_at",
+            "workspace_id",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+        *text_indexes("ix_accounts_name", "name"),
     )
 
     workspace_id: int = _big(primary_key=True)
@@ -265,7 +273,7 @@ class Audience(SQLModel, table=True):
     """The number of a key that was ever written as a boolean."""
 
     __tablename__: ClassVar[Any] = "audiences"
-    __table_args__ = (Index("ux_audiences_key", "workspace_id", "entity", "key", unique=True),)
+    __table_args__ = text_indexes("ux_audiences_key", "entity", "key", unique=True)
 
     workspace_id: int = _big(primary_key=True)
     id: int = _id()
@@ -366,3 +374,22 @@ class ErasedEdge(SQLModel, table=True):
     # 0 hash is a userId and other a device carried with it; 1 both are userIds of one alias.
     kind: int = _small(primary_key=True)
     first_at: int = _big()
+
+
+class Import(SQLModel, table=True):
+    """How far an import has come that has not ended: it goes on from here."""
+
+    __tablename__: ClassVar[Any] = "imports"
+    __table_args__ = (CLUSTERED,)
+
+    workspace_id: int = _big(primary_key=True)
+    # Of the beginning of what is imported.
+    key: bytes = _key(primary_key=True)
+    # What a message counts as received that does not say when it was.
+    received_at: int = _big()
+    lines: int = _big()
+    bytes_read: int = _big()
+    # Of all that was read: only what begins so is the same.
+    digest: bytes = _key()
+    # What became of the messages so far, as JSON.
+    counts: str = _text()

@@ -237,7 +237,7 @@ def _not(of: Callable[[Value, str], Sql], value: Value, alias: str) -> Sql:
 
 _CUSTOMER: dict[str, Condition] = {
     "userId": _user_ids,
-    "email": text("email", "email_folded"),
+    "email": text("email", "email_folded", indexed=True),
     "name": text("name", "name_folded"),
     "signedUpAt": time("signed_up_at", nullable=True),
     "firstSeenAt": time("first_seen_at"),
@@ -250,7 +250,7 @@ _CUSTOMER: dict[str, Condition] = {
 
 _ACCOUNT: dict[str, Condition] = {
     "groupId": _group_id,
-    "name": text("name", "name_folded"),
+    "name": text("name", "name_folded", indexed=True),
     "createdAt": time("created_at"),
     "firstSeenAt": time("first_seen_at"),
     "lastSeenAt": time("last_seen_at"),

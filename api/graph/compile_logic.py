@@ -57,13 +57,15 @@ def any_of(parts: list[Sql]) -> Sql:
     return f"({' OR '.join(parts)})" if parts else NEVER
 
 
-def text(column: str, folded: str | None = None, *, nullable: bool = True) -> Condition:
+def text(
+    column: str, folded: str | None = None, *, nullable: bool = True, indexed: bool = False
+) -> Condition:
     """Return the condition of a column of text, and of the column that has it folded."""
 
     def condition(draft: Draft, alias: str, given: Value) -> Sql:
         sql = f"{alias}.{column}"
         fold = f"{alias}.{folded}" if folded else draft.dialect.folded(sql)
-        return text_condition(draft, Operand(sql, fold, nullable), given)
+        return text_condition(draft, Operand(sql, fold, nullable, indexed), given)
 
     return condition
 

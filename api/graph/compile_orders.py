@@ -26,6 +26,8 @@ class Term:
     # Of a trait: what a cursor keeps, and whose trait it is.
     kept: Sql | None = None
     key: Binder | None = None
+    # Of a long text: what an index has of it, and sorts by.
+    begun: Sql | None = None
 
 
 def number(alias: str, column: str, *, descending: bool = True, nullable: bool = False) -> Term:
@@ -102,16 +104,24 @@ def asked_order(
         if isinstance(trait_key, Leaf):
             terms.append(trait(draft, node, trait_key, descending=descending))
         elif isinstance(field, Leaf):
-            terms.append(_column(columns, field.known().name, descending=descending))
+            terms.append(_column(draft, columns, field.known().name, descending=descending))
     return terms
 
 
-def _column(columns: Sequence[tuple[str, Columns]], name: str, *, descending: bool) -> Term:
+def _column(
+    draft: Draft, columns: Sequence[tuple[str, Columns]], name: str, *, descending: bool
+) -> Term:
     for alias, known in columns:
         if name in known:
             column, part = known[name]
-            return Term(f"{alias}.{column}", part, descending, column)
+            sql = f"{alias}.{column}"
+            begun = draft.dialect.beginning(sql) if _is_long(known, name) else sql
+            return Term(sql, part, descending, column, begun=None if begun == sql else begun)
     raise AssertionError(f"no column for {name}")
+
+
+def _is_long(columns: Columns, name: str) -> bool:
+    return (columns, name) in ((CUSTOMER_COLUMNS, "EMAIL"), (ACCOUNT_COLUMNS, "NAME"))
 
 
 def order_by(terms: Iterable[Term], *, backward: bool) -> Sql:
@@ -120,7 +130,9 @@ def order_by(terms: Iterable[Term], *, backward: bool) -> Sql:
     for term in terms:
         descending = term.descending != backward
         nulls = (" NULLS FIRST" if backward else " NULLS LAST") if term.part.nullable else ""
-        rendered.append(f"{term.sql} {'DESC' if descending else 'ASC'}{nulls}")
+        how = f"{'DESC' if descending else 'ASC'}{nulls}"
+        # The order of beginnings is that of the whole, so it changes nothing but lets an index help.
+        rendered += [f"{sql} {how}" for sql in (term.begun, term.sql) if sql is not None]
     return f"ORDER BY {', '.join(rendered)}"
 
 

@@ -20,11 +20,15 @@ _COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 class Operand(NamedTuple):
-    """What a filter looks at: an expression, the same folded for search, and whether it can be null."""
+    """What a filter looks at: an expression, the same folded for search, and whether it can be null.
+
+    `indexed` text is found by an index.
+    """
 
     sql: Sql
     folded: Sql
     nullable: bool = True
+    indexed: bool = False
 
 
 def every(conditions: list[Sql]) -> Sql:
@@ -63,9 +67,13 @@ def _text_operator(draft: Draft, operand: Operand, name: str, leaf: Leaf) -> Sql
     if name in _COMPLEMENTS:
         return f"NOT ({_text_operator(draft, operand, _COMPLEMENTS[name], leaf)})"
     if name == "eq":
-        condition = f"{operand.sql} = {draft.bind(text_of(leaf))}"
+        bound = draft.bind(text_of(leaf))
+        indexed = dialect.found(operand.sql, bound)
+        condition = indexed if operand.indexed else f"{operand.sql} = {bound}"
     elif name == "in":
-        condition = f"{operand.sql} IN {dialect.listed(draft.bind(list_of(leaf)))}"
+        bound = draft.bind(list_of(leaf))
+        indexed = dialect.found_in(operand.sql, bound)
+        condition = indexed if operand.indexed else f"{operand.sql} IN {dialect.listed(bound)}"
     else:
         look = dialect.contains if name == "contains" else dialect.starts
         condition = look(operand.folded, draft.bind(folded_of(leaf)))

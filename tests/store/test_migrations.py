@@ -58,8 +58,9 @@ async def test_servers_that_start_at_once_migrate_once(
         for _ in range(2)
     ]
     waiting = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state <> 'idle in transaction'"
+        " HAVING bool_or(wait_event_type = 'Lock')"
     )
     async with asyncio.timeout(30):
         while True:

@@ -1,5 +1,11 @@
 """What the log answers: audit, and indexes that are asked for."""
 
+import sqlalchemy as sa
+from alembic import op
+
+from models.dialect import BIG, KEY, TEXT
+from models.dialect_migrate import add_index, bound_index, remove_index, unbound_index
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -8,7 +14,35 @@ depends_on = None
 
 def upgrade() -> None:
     """Go to this revision."""
+    # First, what PostgreSQL does outside of a transaction.
+    bound_index("ix_customers_email", "customers", "email")
+    bound_index("ix_accounts_name", "accounts", "name")
+    bound_index("ux_audiences_key", "audiences", "entity", "key", unique=True)
+    add_index(
+        "ix_accounts_deleted_at",
+        "accounts",
+        "workspace_id",
+        "deleted_at",
+        where="deleted_at IS NOT NULL",
+    )
+    op.create_table(
+        "imports",
+        sa.Column("workspace_id", BIG, nullable=False),
+        sa.Column("key", KEY, nullable=False),
+        sa.Column("received_at", BIG, nullable=False),
+        sa.Column("lines", BIG, nullable=False),
+        sa.Column("bytes_read", BIG, nullable=False),
+        sa.Column("digest", KEY, nullable=False),
+        sa.Column("counts", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "key", name=op.f("pk_imports")),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
     """Go back to the one before."""
+    op.drop_table("imports")
+    remove_index("ix_accounts_deleted_at")
+    unbound_index("ux_audiences_key", "audiences", "entity", "key", unique=True)
+    unbound_index("ix_accounts_name", "accounts", "name")
+    unbound_index("ix_customers_email", "customers", "email")
