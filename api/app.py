@@ -16,13 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import graph_door
 from api.doors import Doors, routes
 from api.edge import Answering, Edge
+from api.graph import registry
 from api.graph.execute import Graph
+from api.graph.persisted import Registered
 from api.graph_door import GraphDoor
 from api.intake import Intake
 from api.observe import Metrics
 from api.pages import pages
 from api.service import Opened, Service
-from api.settings import Settings
+from api.settings import PREFIX, Misconfigured, Settings
 from models.values import Micros
 
 _PREFLIGHT_SECONDS = 7_200
@@ -92,6 +94,7 @@ def _graph_door(
 ) -> GraphDoor:
     limits = settings.graph_limits
     body_limits = replace(settings.body_limits, body_bytes_max=limits.body_bytes_max)
+    registered = registered_documents(settings)
 
     def make(opened: Opened) -> Graph:
         return Graph(
@@ -99,11 +102,23 @@ def _graph_door(
             opened.ingest,
             limits,
             queries=opened.queries,
+            registered=registered,
             message_bytes_max=settings.message_bytes_max,
             new_id=new_id,
         )
 
     return GraphDoor(service.opened, make, Intake(body_limits), clock)
+
+
+def registered_documents(settings: Settings) -> Registered | None:
+    """Return the documents that alone may run, None where all may; raise Misconfigured."""
+    path = settings.graphql_documents
+    if path is None:
+        return None
+    try:
+        return registry.load(path, settings.graph_limits)
+    except registry.Unreadable as error:
+        raise Misconfigured(f"{PREFIX}GRAPHQL_DOCUMENTS: {error}") from None
 
 
 class _Dispatcher:

@@ -16,7 +16,7 @@ import typer
 import uvicorn
 
 from api import cli_demo, keys, observe, terminal
-from api.app import App, create_app
+from api.app import App, create_app, registered_documents
 from api.settings import PREFIX, Misconfigured, Settings, load
 from api.workers import Post, Workers
 from models.database import open_database, spare_memory_statistics
@@ -68,6 +68,8 @@ def serve(
     """
     given = {"host": host, "port": port, "workers": workers}
     settings = load(**{name: value for name, value in given.items() if value is not None})
+    # Each process reads them for itself; what is wrong with them is said here, once.
+    registered_documents(settings)
     # Before any database is open in this process: SQLite takes the setting only then.
     spare_memory_statistics()
     observe.set_up_logs(settings.log_format, settings.log_level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -91,6 +92,10 @@ class Settings(BaseSettings):
     graphql_directives_max: int = _limit(GraphLimits, "directives_max")
     graphql_cost_max: int = _limit(GraphLimits, "cost_max")
     graphql_seconds_max: float = _limit(GraphLimits, "seconds_max")
+    graphql_documents: Path | None = Field(
+        default=None,
+        description="A folder of GraphQL documents, or a manifest of them. Set, keys without `admin` run only these; see dashboards.md.",
+    )
 
     @property
     def body_limits(self) -> BodyLimits:

@@ -133,14 +133,7 @@ class Documents:
         return ready.fields[key]
 
     def _read(self, text: str, name: str | None) -> Document:
-        try:
-            document = parse(text, max_tokens=self._limits.tokens_max)
-        except GraphQLError as error:
-            raise _syntax(error, self._limits.tokens_max) from None
-        cost.check(document, self._limits)
-        errors = validate(self._schema, document, max_errors=ERRORS_MAX)
-        if errors:
-            raise Invalid(errors)
+        document = valid(text, self._schema, self._limits)
         operation = get_operation_ast(document, name)
         if operation is None:
             if name is not None:
@@ -149,6 +142,19 @@ class Documents:
                 )
             raise bad_input("the document has several operations or none: send `operationName`")
         return Document(self._schema, document, operation)
+
+
+def valid(text: str, schema: GraphQLSchema, limits: GraphLimits) -> DocumentNode:
+    """Return a document that can be planned; raise Failure or Invalid where it cannot be."""
+    try:
+        document = parse(text, max_tokens=limits.tokens_max)
+    except GraphQLError as error:
+        raise _syntax(error, limits.tokens_max) from None
+    cost.check(document, limits)
+    errors = validate(schema, document, max_errors=ERRORS_MAX)
+    if errors:
+        raise Invalid(errors)
+    return document
 
 
 def _syntax(error: GraphQLError, tokens_max: int) -> GraphQLError:

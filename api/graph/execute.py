@@ -18,6 +18,7 @@ from api.graph import cost, stating
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
 from api.graph.failures import Code, Failure
+from api.graph.persisted import Kept, Registered
 from api.graph.plan import Field
 from api.graph.request import (
     Answer,
@@ -75,6 +76,7 @@ class Graph:
         message_bytes_max: int,
         new_id: Callable[[], str],
         queries: Reads | None = None,
+        registered: Registered | None = None,
     ) -> None:
         self.database = database
         self.queries = queries or database
@@ -82,6 +84,8 @@ class Graph:
         self.limits = limits
         self.message_bytes_max = message_bytes_max
         self.new_id = new_id
+        self.registered = registered
+        self.kept = Kept()
         built = schema()
         self.documents = Documents(built, renders(built), reading(database.collation), limits)
 
@@ -100,8 +104,10 @@ class Graph:
             return refused([told(error, request.request_id)], kind)
 
     async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
-        document = self.documents.get(asked.query, asked.operation_name)
+        document = self.documents.get(self._text(asked, request), asked.operation_name)
         _check_allowed(document, request)
+        if asked.document.id is not None:
+            self.kept.keep(request.caller.workspace.id, asked.document)
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
@@ -114,6 +120,16 @@ class Graph:
         except Exception as error:  # noqa: BLE001 (told with what the operation costs)
             return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
+
+    def _text(self, asked: Parameters, request: GraphRequest) -> str:
+        """Return the text of the document that is wanted; raise Failure where it may not run."""
+        wanted, registered = asked.document, self.registered
+        if registered is not None:
+            if not request.caller.may(Scope.ADMIN):
+                return registered.text(wanted)
+            if wanted.text is None and (found := registered.find(wanted.id or "")) is not None:
+                return found
+        return self.kept.text(request.caller.workspace.id, wanted)
 
     async def _execute(
         self, document: Document, asked: Parameters, run: _Run, kind: bytes

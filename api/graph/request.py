@@ -11,7 +11,8 @@ import msgspec
 from graphql import GraphQLError
 
 from api.auth import Caller
-from api.graph.failures import Code, Failure, bad_input, code_of
+from api.graph.failures import Code, bad_input, code_of
+from api.graph.persisted import Wanted, wanted
 from models.values import Micros
 
 JSON = b"application/json"
@@ -47,7 +48,7 @@ class Answer:
 class Parameters:
     """What a request asks for."""
 
-    query: str
+    document: Wanted
     operation_name: str | None
     variables: Mapping[str, Any]
     extensions: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +107,9 @@ def refused(
     if code in {Code.UNAVAILABLE, Code.RATE_LIMITED}:
         seconds = errors[0].extensions.get("retryAfter", 1) if errors[0].extensions else 1
         headers = ((b"retry-after", b"%d" % max(1, round(seconds))),)
+    if code is Code.PERSISTED_QUERY_NOT_FOUND:
+        # The same URL has an answer as soon as the text has been sent.
+        headers = ((b"cache-control", b"no-store"),)
     return Answer(_status(code, kind), kind, msgspec.json.encode(body), headers)
 
 
@@ -157,7 +161,7 @@ def _query_members(query_string: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise Malformed(400, f"the query string cannot be read: {error}") from None
     members: dict[str, Any] = {}
-    for name in ("query", "operationName", "variables", "extensions"):
+    for name in ("query", "operationName", "variables", "extensions", "documentId"):
         if name in pairs:
             if len(pairs[name]) > 1:
                 raise Malformed(400, f"`{name}` is given more than once: send it once")
@@ -192,14 +196,12 @@ def _parameters(members: Any) -> Parameters:
     if extensions is not None and not isinstance(extensions, dict):
         raise Malformed(400, "`extensions` must be an object")
     query = members.get("query")
-    if query is None and "persistedQuery" in (extensions or {}):
-        raise Failure(
-            Code.PERSISTED_QUERY_NOT_FOUND,
-            "no document is kept under this hash: send `query` as well",
-        )
+    document = wanted(query, members.get("documentId"), extensions or {})
+    if query is None and document.id is not None:
+        return Parameters(document, name or None, variables or {}, extensions or {})
     if not isinstance(query, str) or not query.strip():
         raise Malformed(400, "`query` is missing: send the text of a GraphQL document")
-    return Parameters(query, name or None, variables or {}, extensions or {})
+    return Parameters(document, name or None, variables or {}, extensions or {})
 
 
 def _weight(options: list[bytes]) -> float:
