@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ingest import canonical
+from ingest import audit, canonical
 from ingest.canonical import Unreadable
 from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
 from ingest.store import Item
 from ingest.writer import QUEUE_LIMITS, Busy, Committed, QueueLimits, Writer
 from models.database import Database
-from models.values import Micros, Receipt, Workspace
+from models.values import EventType, Message, Micros, Receipt, Workspace
 
 __all__ = [
     "Bounds",
@@ -87,14 +87,24 @@ class Ingest:
         return [receipt for receipt in answers if receipt is not None]
 
     async def state(
-        self, workspace: Workspace, message: Mapping[str, Any], *, received_at: Micros
+        self,
+        workspace: Workspace,
+        message: Mapping[str, Any],
+        *,
+        received_at: Micros,
+        by: audit.Entry | None = None,
     ) -> Receipt:
-        """Return, once it is durable, what became of a message that a mutation states."""
+        """Return, once it is durable, what became of a message that a mutation states.
+
+        `by` says who stated it, and is written with it. What a delete removed is on its receipt.
+        """
         # Numbers and text of a GraphQL client become what they would be in a posted body.
         value = canonical.read(canonical.canonical(dict(message)))
         parsed = parse_one(value, Door.MUTATION, received_at, bounds=self._bounds)
         size = len(parsed.body)
-        answers = await self._writer.submit(workspace, [Item(parsed, asked=True)], size)
+        alone = isinstance(parsed, Message) and parsed.type is EventType.DELETE
+        item = Item(parsed, asked=True)
+        answers = await self._writer.submit(workspace, [item], size, by=by, alone=alone)
         receipt = answers[0]
         if receipt is None:
             raise AssertionError("a message that was asked about has a receipt")

@@ -16,6 +16,7 @@ from ingest import log, regroup
 from ingest.log import Fresh
 from ingest.meaning import Meaning, meaning
 from ingest.owners import Said
+from ingest.tally import Tally
 from ingest.veil import veil
 from ingest.working import Identity, Working
 from models.database import Row, Transaction
@@ -51,6 +52,8 @@ class Oblivion:
     until: dict[bytes, Micros] = field(default_factory=dict)
     raised: dict[bytes, None] = field(default_factory=dict)
     names: dict[bytes, Identifier] = field(default_factory=dict)
+    # Once anything is erased: what it comes to.
+    tally: Tally | None = None
 
     @classmethod
     async def load(cls, tx: Transaction, workspace: Workspace) -> Oblivion:
@@ -216,14 +219,17 @@ class Oblivion:
         await tx.upsert("erasures", ("hash", "until"), ("hash",), workspace, rows)
         self.active = True
         touched: dict[int, Identity] = {}
+        tally = self.tally = Tally(tx, self.workspace)
         for mark in self.raised:
-            await self._forget_quarantined(mark)
+            tally.quarantined += await self._forget_quarantined(mark)
             identity = await self._identity(working, mark)
             if identity is not None:
                 touched[identity.id] = identity
         forgotten: list[Said] = []
+        await tally.begin(identity.customer for identity in touched.values())
         for identity in touched.values():
             forgotten += await self._forget_events(working, identity)
+        tally.events = len(forgotten)
         await self._remember_edges(working, self._edges(forgotten))
         # A device may have been carried by these events alone, though it was erased before.
         devices = [name for _, states in forgotten for name in states.devices]
@@ -270,7 +276,9 @@ class Oblivion:
             working.companies[account].refold = True
         return forgotten
 
-    async def _forget_quarantined(self, mark: bytes) -> None:
+    async def _forget_quarantined(self, mark: bytes) -> int:
+        """Empty the waiting bodies that name an identity; return how many."""
+        forgotten = 0
         tx, workspace = self.tx, self.workspace.id
         columns = ("id", "key", "at", "received_at", "erased")
         for number, key, at, received_at, erased in await tx.lookup(
@@ -282,6 +290,8 @@ class Oblivion:
                     " WHERE workspace_id = ?1 AND id = ?2"
                 )
                 await tx.fetch(sql, (workspace, number, erased_quarantine_key(self.secret, key)))
+                forgotten += 1
+        return forgotten
 
     def _screen_one(self, one: Fresh) -> Fresh:
         message = one.message

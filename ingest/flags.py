@@ -130,6 +130,16 @@ async def _audience_ids(
     return found
 
 
+async def drop_unused(tx: Transaction, workspace: Workspace, audiences: Iterable[int]) -> None:
+    """Remove those of these audiences that no flag is left of: their keys may name a person."""
+    sql = (
+        "DELETE FROM audiences WHERE workspace_id = ?1 AND id = ?2 AND NOT EXISTS"
+        " (SELECT 1 FROM flags f WHERE f.workspace_id = ?1 AND f.audience_id = ?2)"
+    )
+    for number in audiences:
+        await tx.fetch(sql, (workspace.id, number))
+
+
 async def _write_intervals(
     tx: Transaction, workspace: Workspace, rows: list[Row], before: Mapping[tuple[int, int], str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from ingest.working import Working
 from models.database import Raced, Transaction
 from models.values import (
     Entity,
+    Erased,
     Identifier,
     Message,
     Outcome,
@@ -72,6 +74,7 @@ async def save(
     kept = await oblivion.screen(working, fresh)
     said = [(one.message, meaning(one.message)) for one in kept]
     await _fold(working, kept, said, oblivion.hashes(said))
+    erased = Erased() if oblivion.tally is None else await oblivion.tally.end()
     stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
     asked = [(place, one) for place, one in zip(places, batch, strict=True) if items[place].asked]
     told = [stated[one.key][0] for _, one in asked if id(one) in is_fresh]
@@ -79,7 +82,8 @@ async def save(
     for place, one in asked:
         if id(one) in is_fresh:
             now, (_, states) = stated[one.key]
-            answers[place] = receipts.receipt(working, now, states, shared)
+            found = receipts.receipt(working, now, states, shared)
+            answers[place] = replace(found, erased=erased) if states.erases else found
         else:
             answers[place] = _duplicate(one, known.get(one.key))
     return answers

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ingest import audit
 from ingest.message import hold
 from ingest.store import Item, save
-from models.database import Database, Unavailable
+from models.database import Database, Transaction, Unavailable
 from models.values import Receipt, Workspace
 
 Answers = list[Receipt | None]
@@ -55,6 +56,9 @@ class _Request:
     workspace: Workspace
     items: Sequence[Item]
     size: int
+    by: audit.Entry | None = None
+    # What it erases is told of it alone, so nothing else may share its commit.
+    alone: bool = False
     done: asyncio.Future[Answers] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -83,17 +87,25 @@ class Writer:
         """Begin to commit what is submitted."""
         self._task = asyncio.create_task(self._run(), name="calyx-writer")
 
-    async def submit(self, workspace: Workspace, items: Sequence[Item], size: int) -> Answers:
+    async def submit(
+        self,
+        workspace: Workspace,
+        items: Sequence[Item],
+        size: int,
+        *,
+        by: audit.Entry | None = None,
+        alone: bool = False,
+    ) -> Answers:
         """Return, once `items` are durable, a receipt for each that was asked about.
 
-        Raise Busy when the queue is full or the database cannot serve; then nothing was stored.
+        `by` is written with them, as what came of the first; `alone` keeps others out of the commit. Raise Busy when the queue is full or the database cannot serve; then nothing was stored.
         """
         if not items:
             return []
         if self._closing:
             raise Busy("this process is stopping; send it again", 1)
         self._admit(len(items), size)
-        request = _Request(workspace, items, size)
+        request = _Request(workspace, items, size, by, alone)
         self._queue.append(request)
         self._wake.set()
         # What is under way is written whether or not the caller still waits.
@@ -139,7 +151,7 @@ class Writer:
         while self._queue:
             request = self._queue.popleft()
             full = messages > 0 and messages + len(request.items) > BATCH_MESSAGES_MAX
-            if full:
+            if full or (batch and (request.alone or batch[0].alone)):
                 rest.append(request)
                 break
             if request.workspace.id == workspace.id:
@@ -184,6 +196,8 @@ class Writer:
         request = batch[0]
         try:
             answers = await self._save_around(request.workspace, request.items)
+            entries = list(_entries(batch, answers))
+            await self._database.write(lambda tx: audit.write(tx, request.workspace, entries))
         except Unavailable as unavailable:
             _fail(batch, Busy(str(unavailable), 1))
         except Exception:  # noqa: BLE001 (not even held: the caller hears of the first fault)
@@ -210,7 +224,22 @@ class Writer:
     async def _save(self, batch: list[_Request]) -> Answers:
         workspace = batch[0].workspace
         items = [item for request in batch for item in request.items]
-        return await self._database.write(lambda tx: save(tx, workspace, items))
+
+        async def work(tx: Transaction) -> Answers:
+            answers = await save(tx, workspace, items)
+            await audit.write(tx, workspace, list(_entries(batch, answers)))
+            return answers
+
+        return await self._database.write(work)
+
+
+def _entries(batch: list[_Request], answers: Answers) -> Iterator[audit.Entry]:
+    place = 0
+    for request in batch:
+        receipt = answers[place] if request.items else None
+        place += len(request.items)
+        if request.by is not None and receipt is not None:
+            yield request.by.answered(receipt)
 
 
 def _fail(batch: list[_Request], error: Exception) -> None:

@@ -71,6 +71,8 @@ class ApiKey(SQLModel, table=True):
     expires_at: int | None = _big(nullable=True)
     revoked_at: int | None = _big(nullable=True)
     last_used_at: int | None = _big(nullable=True)
+    # Null where the setting for all keys holds.
+    requests_per_minute: int | None = _big(nullable=True)
 
 
 class Event(SQLModel, table=True):
@@ -393,3 +395,34 @@ class Import(SQLModel, table=True):
     digest: bytes = _key()
     # What became of the messages so far, as JSON.
     counts: str = _text()
+
+
+class Audit(SQLModel, table=True):
+    """One change that was asked for through the API or the command line, done or refused."""
+
+    __tablename__: ClassVar[Any] = "audit"
+    __table_args__ = (
+        Index("ux_audit_key", "workspace_id", "key", unique=True),
+        Index("ix_audit_at", "workspace_id", "at", "key"),
+        Index(
+            "ix_audit_mark",
+            "workspace_id",
+            "mark",
+            sqlite_where=text("mark IS NOT NULL"),
+            postgresql_where=text("mark IS NOT NULL"),
+        ),
+    )
+
+    workspace_id: int = _big(primary_key=True)
+    id: int = _id()
+    key: bytes = _key()
+    at: int = _big()
+    # The key that was used; null when it was the command line.
+    api_key: bytes | None = _key(nullable=True)
+    action: str = _text()
+    succeeded: int = _small()
+    message_id: str | None = _text(nullable=True)
+    outcome: str | None = _text(nullable=True)
+    # Of an erasure: the keyed hash of what was asked, and as JSON how much it removed.
+    mark: bytes | None = _key(nullable=True)
+    report: str | None = _text(nullable=True)

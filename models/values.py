@@ -169,6 +169,18 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure removed."""
+
+    events: int = 0
+    traits: int = 0
+    audience_flags: int = 0
+    memberships: int = 0
+    identifiers: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of one message, as of right after its commit."""
 
@@ -179,6 +191,8 @@ class Receipt:
     notes: tuple[str, ...] = ()
     event_key: bytes | None = None
     quarantine_key: bytes | None = None
+    # Of a delete that had a commit to itself.
+    erased: Erased | None = None
 
 
 def identity_key(workspace: str, identifier: Identifier) -> bytes:

@@ -38,9 +38,37 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
 
+    op.add_column("api_keys", sa.Column("requests_per_minute", BIG, nullable=True))
+    op.create_table(
+        "audit",
+        sa.Column("workspace_id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("key", KEY, nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("api_key", KEY, nullable=True),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("succeeded", sa.SmallInteger(), nullable=False),
+        sa.Column("message_id", TEXT, nullable=True),
+        sa.Column("outcome", TEXT, nullable=True),
+        sa.Column("mark", KEY, nullable=True),
+        sa.Column("report", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_audit")),
+    )
+    op.create_index("ux_audit_key", "audit", ["workspace_id", "key"], unique=True)
+    op.create_index("ix_audit_at", "audit", ["workspace_id", "at", "key"])
+    op.create_index(
+        "ix_audit_mark",
+        "audit",
+        ["workspace_id", "mark"],
+        sqlite_where=sa.text("mark IS NOT NULL"),
+        postgresql_where=sa.text("mark IS NOT NULL"),
+    )
+
 
 def downgrade() -> None:
     """Go back to the one before."""
+    op.drop_table("audit")
+    op.drop_column("api_keys", "requests_per_minute")
     op.drop_table("imports")
     remove_index("ix_accounts_deleted_at")
     unbound_index("ux_audiences_key", "audiences", "entity", "key", unique=True)
