@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from ingest import flags
-from models.database import Transaction
+from models.database import Row, Transaction
 from models.values import Entity, Erased, Workspace
 
 
@@ -54,6 +54,10 @@ class Tally:
         return traits, len(flagged), len(places), len(identities)
 
     async def _lookup(
-        self, table: str, columns: tuple[str, ...], by: tuple[str, ...], keys: list[tuple[int, ...]]
-    ) -> list[tuple[int, ...]]:
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: tuple[str, ...],
+        keys: Sequence[tuple[int, ...]],
+    ) -> list[Row]:
         return await self.tx.lookup(table, columns, by, self.workspace.id, keys) if keys else []
