@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ingest import flags, pack, typed
+from ingest import flags, indexes, pack, rows
 from ingest.fold import Account, Customer, Membership
+from ingest.indexes import Changes, Shown
 from models.database import Row, Transaction
 from models.values import (
     Entity,
     Identifier,
     Kind,
-    Micros,
     Stamp,
     Workspace,
     account_key,
@@ -33,7 +33,10 @@ IDENTITY_COLUMNS = (
     "link_digest",
     "hash",
 )
-_CUSTOMER_STATE = ("id", "key", "user_id", "signed_up_at", "first_seen_at", "traits", "registers")
+_CUSTOMER_STATE = (
+    *("id", "key", "user_id", "signed_up_at", "first_seen_at", "traits", "registers"),
+    *("email_folded", "name_folded"),
+)
 _ACCOUNT_STATE = (
     "id",
     "key",
@@ -42,6 +45,8 @@ _ACCOUNT_STATE = (
     "last_deletion_at",
     "traits",
     "registers",
+    "group_id_folded",
+    "name_folded",
 )
 _MEMBERSHIP_STATE = ("customer_id", "account_id", "joined_at", "last_add_at", "registers")
 
@@ -103,6 +108,7 @@ class Working:
     new_identities: set[int] = field(default_factory=set)
     new_companies: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
+    indexed: Changes = field(default_factory=Changes)
 
     async def find_identities(self, names: Iterable[Identifier]) -> list[Identifier]:
         """Load the identities that exist; return the names of those that do not."""
@@ -133,10 +139,11 @@ class Working:
     async def load_people(self, numbers: Iterable[int]) -> None:
         """Load customers by their row numbers."""
         missing = sorted({n for n in numbers if n not in self.people and n not in self.gone})
-        rows = await self._lookup("customers", _CUSTOMER_STATE, ("id",), [(n,) for n in missing])
-        for number, key, user_id, signed_up, first_seen, traits, registers in rows:
+        found = await self._lookup("customers", _CUSTOMER_STATE, ("id",), [(n,) for n in missing])
+        for number, key, user_id, signed_up, first_seen, traits, registers, *folded in found:
             fold = pack.unpack_customer(traits, registers, first_seen, signed_up)
             self.people[number] = Person(number, fold, key, user_id, stored=True)
+            self.indexed.before[Entity.CUSTOMER][number] = Shown(key, traits, tuple(folded))
 
     async def load_companies(self, groups: Iterable[str]) -> None:
         """Load accounts by groupId, making those that are new."""
@@ -203,6 +210,7 @@ class Working:
         self.members[identity.customer].discard(identity.id)
         self.changed.discard(identity.id)
         self.new_identities.discard(identity.id)
+        self.indexed.unnamed[identity.id] = identity.name.text.lower()
 
     def person_of(self, name: Identifier) -> Person:
         """Return the customer an identifier belongs to; both are loaded."""
@@ -239,6 +247,7 @@ class Working:
     async def write_identities(self) -> None:
         """Write the identities that are new or changed."""
         new = [_identity_row(self.by_id[number]) for number in sorted(self.new_identities)]
+        self.indexed.named.update((row[0], row[4]) for row in new)
         await self.tx.claim("identities", _IDENTITY_ROW, "key", self.workspace.id, new)
         changed = sorted(self.changed - self.new_identities)
         rows = [_identity_row(self.by_id[number]) for number in changed]
@@ -254,11 +263,16 @@ class Working:
         await flags.remove_owners(self.tx, self.workspace, Entity.CUSTOMER, gone)
         people = sorted(self.people.values(), key=lambda person: person.id)
         companies = sorted(self.companies.values(), key=lambda company: company.id)
-        await self._upsert("customers", _CUSTOMER_COLUMNS, ("id",), map(_customer_row, people))
-        made = [_account_row(company) for company in companies if company.id in self.new_companies]
-        await self.tx.claim("accounts", _ACCOUNT_COLUMNS, "key", self.workspace.id, made)
-        known = [company for company in companies if company.id not in self.new_companies]
-        await self._upsert("accounts", _ACCOUNT_COLUMNS, ("id",), map(_account_row, known))
+        persons = [rows.customer_row(person) for person in people]
+        await self._upsert("customers", rows.CUSTOMER_COLUMNS, ("id",), persons)
+        firms = [rows.account_row(company) for company in companies]
+        made = [row for row in firms if row[0] in self.new_companies]
+        await self.tx.claim("accounts", rows.ACCOUNT_COLUMNS, "key", self.workspace.id, made)
+        known = [row for row in firms if row[0] not in self.new_companies]
+        await self._upsert("accounts", rows.ACCOUNT_COLUMNS, ("id",), known)
+        self.indexed.after[Entity.CUSTOMER] = dict(map(rows.shown_customer, persons))
+        self.indexed.after[Entity.ACCOUNT] = dict(map(rows.shown_account, firms))
+        await indexes.write(self.tx, self.workspace, self.indexed)
         places = [
             (
                 *(customer, account, place.joined, pack.role_text(place)),
@@ -268,7 +282,7 @@ class Working:
             for account, place in sorted(mine.items(), key=lambda item: item[0])
         ]
         await self._upsert(
-            "memberships", _MEMBERSHIP_COLUMNS, ("customer_id", "account_id"), places
+            "memberships", rows.MEMBERSHIP_COLUMNS, ("customer_id", "account_id"), places
         )
         owners = {person.id: person.fold for person in people}
         await flags.write(self.tx, self.workspace, Entity.CUSTOMER, owners)
@@ -281,9 +295,10 @@ class Working:
                 self.hold(_identity(row))
 
     async def _take_companies(self, by: str, keys: list[Row]) -> None:
-        rows = await self._lookup("accounts", _ACCOUNT_STATE, (by,), keys)
-        for number, key, group, first_seen, deleted, traits, registers in rows:
+        found = await self._lookup("accounts", _ACCOUNT_STATE, (by,), keys)
+        for number, key, group, first_seen, deleted, traits, registers, *folded in found:
             fold = pack.unpack_account(traits, registers, first_seen, deleted)
+            self.indexed.before[Entity.ACCOUNT][number] = Shown(key, traits, tuple(folded))
             self._add_company(Company(number, fold, key, group))
 
     def _add_company(self, company: Company) -> None:
@@ -299,37 +314,6 @@ class Working:
         self, table: str, columns: tuple[str, ...], key: tuple[str, ...], rows: Iterable[Row]
     ) -> None:
         await self.tx.upsert(table, columns, key, self.workspace.id, rows)
-
-
-_CUSTOMER_COLUMNS = (
-    "id",
-    "key",
-    "user_id",
-    *typed.CUSTOMER_FIELDS,
-    "email_folded",
-    "name_folded",
-    "signed_up_at",
-    "first_seen_at",
-    "last_seen_at",
-    "traits",
-    "registers",
-)
-_ACCOUNT_COLUMNS = (
-    "id",
-    "key",
-    "group_id",
-    "group_id_folded",
-    *typed.ACCOUNT_FIELDS,
-    "name_folded",
-    "created_at",
-    "deleted_at",
-    "last_deletion_at",
-    "first_seen_at",
-    "last_seen_at",
-    "traits",
-    "registers",
-)
-_MEMBERSHIP_COLUMNS = ("customer_id", "account_id", "joined_at", "role", "registers", "last_add_at")
 
 
 _IDENTITY_ROW = (*IDENTITY_COLUMNS[:4], "folded", *IDENTITY_COLUMNS[4:])
@@ -350,46 +334,3 @@ def _identity(row: Row) -> Identity:
     stamp = None if link[0] is None else Stamp(*link)
     name = Identifier(Kind(kind), text)
     return Identity(number, key, name, customer, bool(seen), owner, stamp, mark)
-
-
-def _customer_row(person: Person) -> Row:
-    fold = person.fold
-    fields = typed.customer_fields(fold.traits)
-    return (
-        person.id,
-        person.key,
-        person.user_id,
-        *fields.values(),
-        _folded(fields["email"]),
-        _folded(fields["name"]),
-        fold.signed_up,
-        fold.first_seen,
-        fold.last_seen,
-        pack.pack_traits(fold),
-        pack.pack_customer(fold),
-    )
-
-
-def _account_row(company: Company) -> Row:
-    fold = company.fold
-    fields = typed.account_fields(fold.traits)
-    created: Micros | None = fold.first_seen if fold.created is None else fold.created
-    return (
-        company.id,
-        company.key,
-        company.group_id,
-        company.group_id.lower(),
-        *fields.values(),
-        _folded(fields["name"]),
-        created,
-        fold.deleted_at,
-        fold.deleted,
-        fold.first_seen,
-        fold.last_seen,
-        pack.pack_traits(fold),
-        pack.pack_account(fold),
-    )
-
-
-def _folded(text: str | None) -> str | None:
-    return None if text is None else text.lower()

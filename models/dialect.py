@@ -170,7 +170,8 @@ def delete_arrays(table: str, by: tuple[str, ...]) -> str:
 
 
 # Whoever writes in a customer or an account holds its row, and that of the identifier it came by.
-LOCKED = {"identities", "customers", "accounts"}
+# An index being built is held by whoever builds it.
+LOCKED = {"identities", "customers", "accounts", "kept_indexes"}
 
 _PLACE = re.compile(r"\?(\d+)")
 

@@ -28,9 +28,12 @@ _ROWS = {
     "identities": 200_000,
     "imports": 1,
     "intervals": 300_000,
+    "kept_indexes": 10,
     "links": 100_000,
     "memberships": 150_000,
     "quarantine": 1_000,
+    "trait_values": 500_000,
+    "words": 1_000_000,
 }
 # How many rows share one value of a column; what is not here is as good as unique.
 _ALIKE = {
@@ -49,14 +52,20 @@ _ALIKE = {
     ("links", "owner"): 2,
     ("memberships", "account_id"): 15,
     ("memberships", "customer_id"): 2,
+    ("trait_values", "folded"): 1_000,
+    ("trait_values", "index_id"): 100_000,
+    ("trait_values", "place"): 1_000,
+    ("words", "kind"): 300_000,
+    ("words", "word"): 10,
 }
 
 
 def plant(connection: Connection) -> None:
-    """Write the statistics into a SQLite database, where nobody has gathered any."""
+    """Write the statistics into a SQLite database, of the tables of which nobody has gathered any."""
     connection.exec_driver_sql("ANALYZE sqlite_schema")
-    if connection.exec_driver_sql("SELECT 1 FROM sqlite_stat1 LIMIT 1").first() is None:
-        rows = list(_statistics(connection))
+    known = {row[0] for row in connection.exec_driver_sql("SELECT tbl FROM sqlite_stat1")}
+    rows = [row for row in _statistics(connection) if row[0] not in known]
+    if rows:
         connection.exec_driver_sql(
             "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", rows
         )

@@ -23,9 +23,12 @@ TABLES = {
     "flags",
     "identities",
     "intervals",
+    "kept_indexes",
     "links",
     "memberships",
     "quarantine",
+    "trait_values",
+    "words",
 }
 
 

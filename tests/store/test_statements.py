@@ -11,8 +11,11 @@ from typing import Any
 
 import asyncpg
 
+from ingest import indexing
+from ingest.indexes import Kind
 from ingest.message import Door, parse_one
 from ingest.store import Item, save
+from models.database import Transaction
 from models.database_postgres import Alone, PostgresTransaction
 from models.database_sqlite import SqliteTransaction, drive
 from tests.databases import DEFAULT, PostgresTemplate, SqliteTemplate, file_of, read
@@ -47,11 +50,23 @@ def batches() -> list[list[Item]]:
     ]
 
 
+async def keep_indexes(tx: Transaction) -> None:
+    """Declare indexes, build them and give one up."""
+    for kind, key in ((Kind.WORDS, ""), (Kind.CUSTOMER_TRAIT, "plan"), (Kind.ACCOUNT_TRAIT, "x")):
+        await indexing.declare(tx, DEFAULT, kind, key, hot=kind is Kind.WORDS, now=0)
+        await indexing.declare(tx, DEFAULT, kind, key, hot=False, now=0)
+    await indexing.give_up(tx, DEFAULT, Kind.ACCOUNT_TRAIT, "x")
+    for each in await indexing.listed(tx, DEFAULT):
+        while await indexing.build(tx, DEFAULT, each.id):
+            pass
+
+
 def test_what_the_store_sends_to_a_file_names_the_workspace(
     sqlite_template: SqliteTemplate,
 ) -> None:
     connection = sqlite3.connect(file_of(sqlite_template.copy()), isolation_level=None)
     recorder: Any = Recorder(connection)
+    drive(keep_indexes(SqliteTransaction(recorder)))
     for batch in batches():
         work: Coroutine[Any, Any, Any] = save(SqliteTransaction(recorder), DEFAULT, batch)
         drive(work)
@@ -69,6 +84,8 @@ def test_what_the_store_sends_to_a_server_names_the_workspace(
     async def save_all() -> set[str]:
         connection = await asyncpg.connect(url.replace("+asyncpg", ""))
         recorder: Any = Recorder(connection)
+        async with connection.transaction():
+            await keep_indexes(PostgresTransaction(recorder, frozenset({1})))
         for batch in batches():
             try:
                 async with connection.transaction():

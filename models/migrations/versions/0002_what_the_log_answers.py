@@ -63,10 +63,62 @@ def upgrade() -> None:
         sqlite_where=sa.text("mark IS NOT NULL"),
         postgresql_where=sa.text("mark IS NOT NULL"),
     )
+    _kept_indexes()
+
+
+def _kept_indexes() -> None:
+    op.create_table(
+        "kept_indexes",
+        sa.Column("workspace_id", BIG, nullable=False),
+        sa.Column("id", BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("hot", sa.SmallInteger(), nullable=False),
+        sa.Column("asked_at", BIG, nullable=False),
+        sa.Column("stage", sa.SmallInteger(), nullable=False),
+        sa.Column("done", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_kept_indexes")),
+    )
+    op.create_table(
+        "trait_values",
+        sa.Column("workspace_id", BIG, nullable=False),
+        sa.Column("index_id", BIG, nullable=False),
+        sa.Column("owner_id", BIG, nullable=False),
+        sa.Column("key", KEY, nullable=False),
+        sa.Column("place", TEXT, nullable=False),
+        sa.Column("folded", TEXT, nullable=True),
+        sa.Column("cut", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "index_id", "owner_id", name=op.f("pk_trait_values")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_trait_values_place", "trait_values", ["workspace_id", "index_id", "place", "key"]
+    )
+    for name, columns, some in (
+        ("ix_trait_values_folded", ["workspace_id", "index_id", "folded"], "folded IS NOT NULL"),
+        ("ix_trait_values_cut", ["workspace_id", "index_id"], "cut = 1"),
+    ):
+        where = sa.text(some)
+        op.create_index(name, "trait_values", columns, sqlite_where=where, postgresql_where=where)
+    op.create_table(
+        "words",
+        sa.Column("workspace_id", BIG, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("word", TEXT, nullable=False),
+        sa.Column("owner_id", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "kind", "word", "owner_id", name=op.f("pk_words")),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
     """Go back to the one before."""
+    op.drop_table("words")
+    op.drop_table("trait_values")
+    op.drop_table("kept_indexes")
     op.drop_table("audit")
     op.drop_column("api_keys", "requests_per_minute")
     op.drop_table("imports")
