@@ -102,6 +102,8 @@ def _graph_door(
             opened.ingest,
             limits,
             queries=opened.queries,
+            notes=opened.notes,
+            requests_per_minute=settings.requests_per_minute,
             registered=registered,
             message_bytes_max=settings.message_bytes_max,
             new_id=new_id,

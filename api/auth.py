@@ -11,7 +11,8 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Protocol
 
-from api.errors import Code, Refusal
+from api.errors import Code, Refusal, rate_limited
+from api.rates import Rates
 from models.values import Micros, Workspace
 
 SECRET_BYTES_MAX = 512
@@ -24,7 +25,8 @@ CACHED_MAX = 10_000
 """Keys remembered at once, some 1 KB each."""
 
 _LOOK_UP = """
-select k.hash, k.workspace_id, w.name, k.key, k.scopes, k.expires_at, k.revoked_at
+select k.hash, k.workspace_id, w.name, k.key, k.scopes, k.expires_at, k.revoked_at,
+    k.requests_per_minute
 from api_keys k join workspaces w on w.id = k.workspace_id
 where k.hash = ?1
 """
@@ -54,6 +56,8 @@ class Caller:
     key: bytes
     scopes: frozenset[Scope]
     expires_at: Micros | None = None
+    # How often it may come; None where the setting for all keys holds.
+    requests_per_minute: int | None = None
 
     def may(self, scope: Scope) -> bool:
         """Return whether the key has `scope`; `admin` implies all."""
@@ -79,14 +83,21 @@ class _Entry:
 class Gate:
     """Turns keys into callers; remembers them for a moment."""
 
-    def __init__(self, database: Reader, clock: Callable[[], Micros]) -> None:
+    def __init__(
+        self,
+        database: Reader,
+        clock: Callable[[], Micros],
+        requests_per_minute: int | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._requests_per_minute = requests_per_minute
+        self._rates = Rates()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._used: dict[tuple[int, bytes], Micros] = {}
 
     async def admit(self, secret: bytes | None) -> Caller:
-        """Return who has this key; raise an UNAUTHENTICATED refusal if nobody has."""
+        """Return who has this key; raise an UNAUTHENTICATED refusal if nobody has, RATE_LIMITED too often."""
         if secret is None:
             raise _missing()
         if len(secret) > SECRET_BYTES_MAX:
@@ -99,6 +110,7 @@ class Gate:
         caller = entry.caller
         if caller.expires_at is not None and caller.expires_at <= now:
             raise _unknown()
+        self._count(caller, now)
         self._used[caller.workspace.id, caller.key] = now
         return caller
 
@@ -106,6 +118,15 @@ class Gate:
         """Return when which keys, by workspace and number, were used since this was last asked."""
         used, self._used = self._used, {}
         return used
+
+    def _count(self, caller: Caller, now: Micros) -> None:
+        per_minute = caller.requests_per_minute or self._requests_per_minute
+        if per_minute is None:
+            return
+        wait = self._rates.wait_micros((caller.workspace.id, caller.key), per_minute, now)
+        if wait:
+            told = f"this key may come {per_minute} times a minute: send fewer, larger batches"
+            raise rate_limited(told, retry_after_seconds=wait / 1e6)
 
     async def _refresh(self, digest: bytes, entry: _Entry | None, now: Micros) -> _Entry:
         if entry is not None:
@@ -127,9 +148,10 @@ class Gate:
 
     async def _read(self, digest: bytes) -> Caller | None:
         for row in await self._database.read(_LOOK_UP, (digest,)):
-            stored, number, name, key, scopes, expires_at, revoked_at = row
+            stored, number, name, key, scopes, expires_at, revoked_at, per_minute = row
             if revoked_at is None and compare_digest(stored, digest):
-                return Caller(Workspace(number, name), key, scopes_of(scopes), expires_at)
+                workspace = Workspace(number, name)
+                return Caller(workspace, key, scopes_of(scopes), expires_at, per_minute)
         return None
 
 

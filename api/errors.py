@@ -9,6 +9,7 @@ Refusal
 ├── TOO_SLOW            408  the body did not arrive in time
 ├── TOO_LARGE           413  the body is over a limit
 ├── UNSUPPORTED_TYPE    415  not JSON, or packed in a way we do not unpack
+├── RATE_LIMITED        429  the key came too often; come again
 ├── INTERNAL            500  our fault
 └── UNAVAILABLE         503  not now; come again
 """
@@ -16,6 +17,7 @@ Refusal
 from __future__ import annotations
 
 from enum import Enum
+from math import ceil
 from typing import assert_never
 
 import msgspec
@@ -35,6 +37,7 @@ class Code(Enum):
     TOO_SLOW = 408
     TOO_LARGE = 413
     UNSUPPORTED_TYPE = 415
+    RATE_LIMITED = 429
     INTERNAL = 500
     UNAVAILABLE = 503
 
@@ -58,10 +61,22 @@ def unavailable(message: str, *, retry_after_seconds: float) -> Refusal:
     return Refusal(Code.UNAVAILABLE, message, headers=((b"retry-after", b"%d" % seconds),))
 
 
+def rate_limited(message: str, *, retry_after_seconds: float) -> Refusal:
+    """Return the refusal of a key that came too often, and when it may come again."""
+    seconds = max(1, ceil(retry_after_seconds))
+    return Refusal(Code.RATE_LIMITED, message, headers=((b"retry-after", b"%d" % seconds),))
+
+
 def graphql_code(code: Code) -> str:
     """Return the `extensions.code` under which GraphQL tells of a refusal."""
     match code:
-        case Code.UNAUTHENTICATED | Code.FORBIDDEN | Code.INTERNAL | Code.UNAVAILABLE:
+        case (
+            Code.UNAUTHENTICATED
+            | Code.FORBIDDEN
+            | Code.RATE_LIMITED
+            | Code.INTERNAL
+            | Code.UNAVAILABLE
+        ):
             return code.name
         case Code.TOO_SLOW:
             return "TIMEOUT"

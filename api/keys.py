@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 from api.auth import Scope, scopes_of
+from ingest import audit
+from ingest.audit import Entry
 from models.database import Database, Raced, Transaction
 from models.values import Micros, Workspace
 
@@ -30,14 +32,17 @@ returning id, name, created_at
 """
 _ANY_KEY = "select 1 from api_keys limit 1"
 _KEYS = """
-select k.key, w.name, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+select k.key, w.name, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
+    k.requests_per_minute
 from api_keys k join workspaces w on w.id = k.workspace_id
 """
 _NEW_KEY = """
-insert into api_keys (workspace_id, id, key, hash, name, prefix, scopes, created_at, expires_at)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+insert into api_keys
+    (workspace_id, id, key, hash, name, prefix, scopes, created_at, expires_at, requests_per_minute)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 on conflict (hash) do update
-set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at
+set revoked_at = null, scopes = excluded.scopes, expires_at = excluded.expires_at,
+    requests_per_minute = excluded.requests_per_minute
 where api_keys.workspace_id = excluded.workspace_id
 """
 _REVOKE = (
@@ -78,6 +83,7 @@ class Key:
     expires_at: Micros | None = None
     revoked_at: Micros | None = None
     last_used_at: Micros | None = None
+    requests_per_minute: int | None = None
 
     @property
     def public_id(self) -> str:
@@ -93,6 +99,7 @@ class Wanted:
     scopes: frozenset[Scope]
     expires_at: Micros | None = None
     secret: str | None = None
+    requests_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +151,16 @@ async def create(
     *,
     now: Micros,
     random: RandomBytes = secrets.token_bytes,
+    entry: Entry | None = None,
 ) -> NewKey:
-    """Return a new key of a workspace, stored. A secret that is there already gets these scopes and works again."""
+    """Return a new key of a workspace, stored, with the audit's `entry` of it. A secret that is there already gets these scopes and works again."""
     if not wanted.scopes:
         raise Refused("a key needs at least one scope: ingest, read, write or admin")
     secret, row = _new_key(workspace, wanted, now, random)
 
     async def work(tx: Transaction) -> None:
         await tx.fetch(_NEW_KEY, row)
+        await audit.write(tx, workspace, [] if entry is None else [entry])
 
     await database.write(work)
     made = await database.read(
@@ -179,6 +188,7 @@ def _new_key(
         ",".join(scope for scope in Scope if scope in wanted.scopes),
         now,
         wanted.expires_at,
+        wanted.requests_per_minute,
     )
     return secret, row
 
@@ -193,25 +203,38 @@ async def listed(database: Database, workspace: Workspace | None = None) -> list
     return [_key(row) for row in rows]
 
 
-async def revoke(database: Database, public_id: str, now: Micros) -> Key | None:
+async def revoke(
+    database: Database, public_id: str, now: Micros, entry: Entry | None = None
+) -> Key | None:
     """Return the key of this global id, revoked; None if there is none. Revoking twice is no error."""
     try:
         number = bytes.fromhex(public_id.removeprefix("key_"))
     except ValueError:
         return None
-    owner = await database.read("select workspace_id from api_keys where key = ?1", (number,))
-    if not owner:
-        return None
-    workspace_id = owner[0][0]
-
-    async def work(tx: Transaction) -> None:
-        await tx.fetch(_REVOKE, (workspace_id, number, now))
-
-    await database.write(work)
-    (row,) = await database.read(
-        f"{_KEYS} where k.workspace_id = ?1 and k.key = ?2", (workspace_id, number)
+    sql = (
+        "select w.id, w.name from api_keys k join workspaces w on w.id = k.workspace_id"
+        " where k.key = ?1"
     )
-    return _key(row)
+    for row in await database.read(sql, (number,)):
+        return await revoke_in(database, Workspace(*row), number, now, entry)
+    return None
+
+
+async def revoke_in(
+    database: Database, workspace: Workspace, number: bytes, now: Micros, entry: Entry | None = None
+) -> Key | None:
+    """Return the key of this number in this workspace, revoked; None if it has no such key."""
+    sql = f"{_KEYS} where k.workspace_id = ?1 and k.key = ?2"
+
+    async def work(tx: Transaction) -> list[tuple[Any, ...]]:
+        await tx.fetch(_REVOKE, (workspace.id, number, now))
+        found = await tx.fetch(sql, (workspace.id, number))
+        await audit.write(tx, workspace, [] if entry is None or not found else [entry])
+        return found
+
+    for row in await database.write(work):
+        return _key(row)
+    return None
 
 
 async def ensure_default(

@@ -16,7 +16,9 @@ from api.auth import Gate
 from api.errors import unavailable
 from api.observe import Metrics
 from api.settings import Misconfigured, Settings
+from ingest import audit
 from ingest.accept import Bounds, Ingest, QueueLimits
+from ingest.audit import Notes
 from models import migrate
 from models.database import (
     Database,
@@ -31,6 +33,14 @@ from models.values import Micros
 
 USED_SECONDS = 60.0
 """How often it is stored when keys were last used."""
+
+NOTES_SECONDS = 1.0
+"""How often the audit is told of what wrote nothing."""
+
+FORGET_SECONDS = 3_600.0
+"""How often what is too old leaves the audit."""
+
+_DAY_MICROS = 86_400_000_000
 
 KEY_SECONDS_MAX = 2.0
 """How long a look-up of a key may take."""
@@ -54,6 +64,7 @@ class Opened:
     database: Database
     ingest: Ingest
     gate: Gate
+    notes: Notes
     replica: Follower | None = None
 
     @property
@@ -97,11 +108,13 @@ class Service:
             replica = await self._replica(database, stack)
             ingest = self._ingest(database)
             ingest.start()
-            gate = Gate(_Keys(database, replica), self._clock)
-            self._opened = Opened(database, ingest, gate, replica)
+            gate = Gate(
+                _Keys(database, replica), self._clock, self._settings.requests_per_minute
+            )
+            self._opened = Opened(database, ingest, gate, Notes(), replica)
             for call in self._when_open:
                 call(self._opened)
-            noting = asyncio.create_task(self._note_used())
+            noting = asyncio.gather(self._note_used(), self._store_notes(), self._forget_audit())
             self.phase = Phase.READY
             try:
                 yield
@@ -112,6 +125,7 @@ class Service:
                     await noting
                 await ingest.close()
                 await self._note_used_once()
+                await self._store_notes_once()
                 self._opened = None
                 self.phase = Phase.STOPPED
 
@@ -145,6 +159,28 @@ class Service:
         while True:
             await asyncio.sleep(USED_SECONDS)
             await self._note_used_once()
+
+    async def _store_notes(self) -> None:
+        while True:
+            await asyncio.sleep(NOTES_SECONDS)
+            await self._store_notes_once()
+
+    async def _store_notes_once(self) -> None:
+        opened = self.opened()
+        await opened.notes.store(
+            opened.database, lambda count: log.warning("audit_entries_lost", count=count)
+        )
+
+    async def _forget_audit(self) -> None:
+        while True:
+            before = self._clock() - self._settings.audit_days * _DAY_MICROS
+            try:
+                database = self.opened().database
+                for tenant in await keys.workspaces(database):
+                    await audit.forget(database, tenant.workspace, before)
+            except Unavailable as error:
+                log.warning("audit_not_shortened", why=str(error))
+            await asyncio.sleep(FORGET_SECONDS)
 
     async def _note_used_once(self) -> None:
         opened = self.opened()

@@ -71,6 +71,18 @@ class Settings(BaseSettings):
         default=(),
         description="Origins whose pages may use GraphQL, such as https://app.example.com; several with commas. The SDK doors are open to all.",
     )
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Requests of one key in a minute, at the doors and at GraphQL; more is answered 429 with Retry-After. Each process counts for itself. Unset: any number. A key may have its own: `calyx keys create --requests-per-minute`.",
+    )
+    audit_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="Days for which the audit log is kept.",
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="How log lines look: `text` for people, `json` for machines."
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ingest.canonical import clean
 from models.database import Database, Transaction, Unavailable
 from models.values import Erased, Micros, Outcome, Receipt, Workspace
 
@@ -25,9 +26,10 @@ COLUMNS = (
     "report",
 )
 
-REFUSED_MAX = 1_000
-"""Refusals that may wait to be stored, a second's worth: whoever sends more learns no less of it."""
+NOTES_MAX = 1_000
+"""Entries that may wait to be stored, a second's worth; what comes beyond is counted in the log of the server."""
 
+_ID_BYTES_MAX = 512
 _ERASURE = (
     "SELECT a.report, a.at FROM audit a WHERE a.workspace_id = ?1 AND a.mark = ?2"
     " AND a.message_id = ?3 AND a.report IS NOT NULL ORDER BY a.at, a.key LIMIT 1"
@@ -49,6 +51,12 @@ class Entry:
     outcome: str | None = None
     mark: bytes | None = None
     report: str | None = None
+
+    def refused(self, message_id: object = None) -> Entry:
+        """Return it as of something that was not done, with the messageId that came with it."""
+        said = message_id if isinstance(message_id, str) else ""
+        short = len(said.encode(errors="replace")) <= _ID_BYTES_MAX
+        return replace(self, succeeded=False, message_id=clean(said) if said and short else None)
 
     def answered(self, receipt: Receipt) -> Entry:
         """Return it with what became of the message it stated."""
@@ -111,16 +119,16 @@ async def forget(database: Database, workspace: Workspace, before: Micros) -> in
             return removed
 
 
-class Refusals:
-    """What was refused, until it is stored: a commit for each would let anyone slow down the others."""
+class Notes:
+    """Entries of what wrote nothing, until they are stored: a commit for each would let anyone slow down the others."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Workspace, Entry]] = deque()
         self.dropped = 0
 
     def note(self, workspace: Workspace, entry: Entry) -> None:
-        """Remember a refusal; beyond what may wait it is only counted."""
-        if len(self._waiting) >= REFUSED_MAX:
+        """Remember an entry; beyond what may wait it is only counted."""
+        if len(self._waiting) >= NOTES_MAX:
             self.dropped += 1
         else:
             self._waiting.append((workspace, entry))

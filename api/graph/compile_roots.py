@@ -72,7 +72,8 @@ def _by_kind(c: Compile, field: Field, prefix: Sql, key: Sql, audience: tuple[Sq
         ids.EVENT: reads.event_by_key(typed, field, key),
         ids.AUDIENCE: traits.audience_by_name(typed, field, *audience),
         ids.WORKSPACE: _workspace(typed, field, key),
-        ids.API_KEY: _api_key(typed, field, key),
+        ids.API_KEY: api_key(typed, field, key),
+        ids.AUDIT_ENTRY: audit_entry(typed, field, key),
     }
     cases = " ".join(f"WHEN '{kind}' THEN {sql}" for kind, sql in found.items())
     return f"CASE {prefix} {cases} ELSE 'null' END"
@@ -97,7 +98,7 @@ def viewer(c: Compile, row: Row, field: Field) -> Sql:
 
 def viewer_key(c: Compile, _: Row, field: Field) -> Sql:
     """Read the key that asks."""
-    return _api_key(c, field, c.draft.bind_key(lambda asked: asked.api_key))
+    return api_key(c, field, c.draft.bind_key(lambda asked: asked.api_key))
 
 
 def viewer_scopes(c: Compile, _: Row, __: Field) -> Sql:
@@ -150,13 +151,26 @@ def _workspace(c: Compile, field: Field, key: Sql) -> Sql:
     return c.one(field, "Workspace", Row(t, t), {t: "workspaces"}, [f"{key} = {own}"])
 
 
-def _api_key(c: Compile, field: Field, key: Sql) -> Sql:
+def api_key(c: Compile, field: Field, key: Sql) -> Sql:
+    """Read the key with this number, as far as it exists for whoever asks."""
     t = c.draft.alias("t")
     own = c.draft.bind_key(lambda asked: asked.api_key)
-    admin = c.draft.bind_number(lambda asked: int("admin" in asked.scopes))
     # To others than operators, no key but their own exists.
-    seen = f"({t}.key = {own} OR {admin} = 1)"
+    seen = f"({t}.key = {own} OR {for_admins(c)})"
     return c.one(field, "ApiKey", Row(t, t), {t: "api_keys"}, [f"{t}.key = {key}", seen])
+
+
+def audit_entry(c: Compile, field: Field, key: Sql) -> Sql:
+    """Read an entry of the audit log, which exists for operators alone."""
+    t = c.draft.alias("t")
+    where = [f"{t}.key = {key}", for_admins(c)]
+    return c.one(field, "AuditEntry", Row(t, t), {t: "audit"}, where)
+
+
+def for_admins(c: Compile) -> Sql:
+    """Return the condition that an admin asks."""
+    admin = c.draft.bind_number(lambda asked: int("admin" in asked.scopes))
+    return f"{admin} = 1"
 
 
 def payload(c: Compile, row: Row, field: Field) -> Sql:
@@ -166,26 +180,26 @@ def payload(c: Compile, row: Row, field: Field) -> Sql:
 
 def stated_customer(c: Compile, _: Row, field: Field) -> Sql:
     """Read the customer that was stated something of."""
-    return reads.customer_by_key(c, field, c.draft.bind_key(lambda asked: _stated(asked).customer))
+    return reads.customer_by_key(c, field, c.draft.bind_key(lambda asked: stated(asked).customer))
 
 
 def stated_account(c: Compile, _: Row, field: Field) -> Sql:
     """Read the account that was stated something of."""
-    return reads.account_by_key(c, field, c.draft.bind_key(lambda asked: _stated(asked).account))
+    return reads.account_by_key(c, field, c.draft.bind_key(lambda asked: stated(asked).account))
 
 
 def stated_event(c: Compile, _: Row, field: Field) -> Sql:
     """Read the event that a statement became."""
     return reads.event_by_key(
-        c, field, c.draft.bind_key(lambda asked: _stated(asked).receipt.event_key)
+        c, field, c.draft.bind_key(lambda asked: stated(asked).receipt.event_key)
     )
 
 
 def stated_membership(c: Compile, _: Row, field: Field) -> Sql:
     """Read the membership that was stated something of, if it is live."""
     i, m, a = (c.draft.alias(letter) for letter in "ima")
-    customer = c.draft.bind_key(lambda asked: _stated(asked).customer)
-    account = c.draft.bind_key(lambda asked: _stated(asked).account)
+    customer = c.draft.bind_key(lambda asked: stated(asked).customer)
+    account = c.draft.bind_key(lambda asked: stated(asked).account)
     where = [f"{i}.key = {customer}", f"{a}.key = {account}"]
     where += [f"{m}.customer_id = {i}.customer_id", f"{m}.account_id = {a}.id", live_in(m, a)]
     tables = {i: "identities", m: "memberships", a: "accounts"}
@@ -199,12 +213,12 @@ def stated_receipt(c: Compile, row: Row, field: Field) -> Sql:
 
 def receipt(of: Callable[[Stated], Any]) -> Render:
     """Read one fact of the receipt."""
-    return lambda c, _, __: c.draft.bind(lambda asked: _json(of(_stated(asked))))
+    return lambda c, _, __: c.draft.bind(lambda asked: _json(of(stated(asked))))
 
 
 def receipt_received_at(c: Compile, _: Row, __: Field) -> Sql:
     """Read when the message arrived."""
-    at = c.draft.bind_number(lambda asked: _stated(asked).receipt.received_at)
+    at = c.draft.bind_number(lambda asked: stated(asked).receipt.received_at)
     return c.dialect.moment(at, nullable=False)
 
 
@@ -220,7 +234,8 @@ def _named(text: str) -> GlobalId:
         raise bad_input(str(error)) from None
 
 
-def _stated(asked: Asked) -> Stated:
+def stated(asked: Asked) -> Stated:
+    """Return what the mutation stated whose payload is read."""
     if asked.stated is None:
         raise TypeError("only the payload of a mutation has a receipt")
     return asked.stated

@@ -7,10 +7,12 @@ from typing import Any
 import strawberry
 
 from api.graph import columns
+from api.graph.administration import AuditEntry
 from api.graph.audiences import Audience
 from api.graph.columns import sql
 from api.graph.scalars import Moment
 from api.graph.types import Account, Customer, Event
+from api.graph.viewer import ApiKey
 
 
 def _field(description: str) -> Any:
@@ -187,3 +189,35 @@ class EventConnection(_Page):
 
     edges: list[EventEdge] = _field(_EDGES)
     nodes: list[Event] = _field(_NODES)
+
+
+@strawberry.type(description="A row: an API key.")
+class ApiKeyEdge:
+    """A row: an API key."""
+
+    cursor: str = _field(_CURSOR)
+    node: ApiKey = _field("The row.")
+
+
+@strawberry.type(description="A page of API keys.")
+class ApiKeyConnection(_Page):
+    """A page of API keys."""
+
+    edges: list[ApiKeyEdge] = _field(_EDGES)
+    nodes: list[ApiKey] = _field(_NODES)
+
+
+@strawberry.type(description="A row: an audit entry.")
+class AuditEntryEdge:
+    """A row: an audit entry."""
+
+    cursor: str = _field(_CURSOR)
+    node: AuditEntry = _field("The row.")
+
+
+@strawberry.type(description="A page of audit entries.")
+class AuditEntryConnection(_Page):
+    """A page of audit entries."""
+
+    edges: list[AuditEntryEdge] = _field(_EDGES)
+    nodes: list[AuditEntry] = _field(_NODES)

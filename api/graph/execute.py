@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
+from secrets import token_bytes
 from typing import Any, Protocol
 
 import msgspec
@@ -15,9 +16,11 @@ from graphql.execution.values import VariableValues
 
 from api.auth import Scope
 from api.graph import cost, stating
+from api.graph.acting import Act, Desk, Done, States
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
 from api.graph.failures import Code, Failure
+from api.graph.ids import KEY_BYTES
 from api.graph.persisted import Kept, Registered
 from api.graph.plan import Field
 from api.graph.request import (
@@ -32,13 +35,15 @@ from api.graph.request import (
     shown,
 )
 from api.graph.schema import schema
+from api.graph.scopes import needed
 from api.graph.statement import Asked, Compiled, Stated
 from api.limits import GraphLimits
 from ingest.accept import Busy
+from ingest.audit import Entry, Notes
 from models import values
-from models.database import TimedOut, Unavailable
+from models.database import Database, TimedOut, Unavailable
 from models.dialect_choice import reading
-from models.values import Identifier, Kind, Micros, Outcome, Receipt, Workspace
+from models.values import Identifier, Kind, Outcome, Receipt, Workspace
 
 log = structlog.get_logger()
 
@@ -55,31 +60,26 @@ class Reads(Protocol):
         """Return the rows of one statement."""
 
 
-class States(Protocol):
-    """What mutations need of ingest."""
-
-    async def state(
-        self, workspace: Workspace, message: Mapping[str, Any], *, received_at: Micros
-    ) -> Receipt:
-        """Return, once it is durable, what became of a message."""
-
-
 class Graph:
     """What answers GraphQL, one for each process."""
 
     def __init__(
         self,
-        database: Reads,
+        database: Database,
         ingest: States,
         limits: GraphLimits,
         *,
         message_bytes_max: int,
         new_id: Callable[[], str],
         queries: Reads | None = None,
+        notes: Notes | None = None,
+        requests_per_minute: int | None = None,
         registered: Registered | None = None,
     ) -> None:
         self.database = database
-        self.queries = queries or database
+        self.queries: Reads = queries or database
+        self.notes = notes or Notes()
+        self.requests_per_minute = requests_per_minute
         self.ingest = ingest
         self.limits = limits
         self.message_bytes_max = message_bytes_max
@@ -110,6 +110,7 @@ class Graph:
             self.kept.keep(request.caller.workspace.id, asked.document)
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
+        self._check_scopes(ready, request)
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
         try:
             cost.check_cost(ready.cost, self.limits)
@@ -120,6 +121,24 @@ class Graph:
         except Exception as error:  # noqa: BLE001 (told with what the operation costs)
             return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
+
+    def _check_scopes(self, ready: Ready, request: GraphRequest) -> None:
+        """Raise a FORBIDDEN failure where a field needs a scope that the key has not."""
+        caller, plan = request.caller, ready.plan
+        refused = [each for each in plan.fields if not caller.may(needed(plan.root, each.name))]
+        if not refused:
+            return
+        if plan.operation is OperationType.MUTATION:
+            for field in plan.fields:
+                self.notes.note(caller.workspace, self.entry(request, field.name).refused())
+        has = ", ".join(sorted(caller.scopes))
+        scope = needed(plan.root, refused[0].name)
+        told = f"this key has scope {has}, and {refused[0].name} needs scope {scope}"
+        raise Failure(Code.FORBIDDEN, told, refused[0].node)
+
+    def entry(self, request: GraphRequest, action: str) -> Entry:
+        """Return what the audit will say of a mutation, as long as nothing came of it."""
+        return Entry(token_bytes(KEY_BYTES), request.received_at, request.caller.key, action)
 
     def _text(self, asked: Parameters, request: GraphRequest) -> str:
         """Return the text of the document that is wanted; raise Failure where it may not run."""
@@ -196,22 +215,48 @@ class _Run:
 
     async def mutate(self, key: str, mutation: stating.Mutation, given: stating.Input) -> Any:
         """State what a mutation says, then read what it answers."""
+        graph = self.graph
+
+        async def state(desk: Desk, given: stating.Input) -> Done | stating.Refused:
+            said = stating.state(
+                mutation, given, new_id=graph.new_id, message_bytes_max=graph.message_bytes_max
+            )
+            if isinstance(said, list):
+                return said
+            receipt = await graph.ingest.state(
+                desk.workspace, said.message, received_at=desk.now, by=desk.entry
+            )
+            return Done(_stated(desk.workspace, said, receipt))
+
+        return await self.act(key, state, given)
+
+    async def act(self, key: str, act: Act, given: stating.Input) -> Any:
+        """Do what a mutation asks for, then read what it answers; the audit hears of it in any case."""
         graph, request = self.graph, self.request
-        said = stating.state(
-            mutation, given, new_id=graph.new_id, message_bytes_max=graph.message_bytes_max
-        )
+        workspace = request.caller.workspace
         [field] = (each for each in self.ready.plan.fields if each.key == key)
-        if isinstance(said, list):
-            return _refused_payload(field, said)
-        receipt = await graph.ingest.state(
-            request.caller.workspace, said.message, received_at=request.received_at
+        entry = graph.entry(request, field.name)
+        desk = Desk(
+            *(graph.database, graph.ingest, request.caller, request.received_at, entry),
+            *(graph.new_id, graph.message_bytes_max),
         )
+        try:
+            done = await act(desk, given)
+        except Exception:
+            graph.notes.note(workspace, entry.refused(given.get("messageId")))
+            raise
+        if isinstance(done, list):
+            graph.notes.note(workspace, entry.refused(given.get("messageId")))
+            return _refused_payload(field, done)
+        if done.noted is not None:
+            graph.notes.note(workspace, done.noted)
+        receipt = done.stated.receipt
         if receipt.outcome is Outcome.QUARANTINED:
             why = f"the message cannot be applied: {receipt.reason}"
             return _refused_payload(field, [stating.UserError(None, "INVALID", why)])
         statement = graph.documents.field_statement(self.ready, key)
-        text = await self.read(statement, _stated(request.caller.workspace, said, receipt))
-        return msgspec.json.decode(text)
+        payload = msgspec.json.decode(await self.read(statement, done.stated))
+        return _with_secret(field, payload, done.secret)
 
     def masked(self, error: GraphQLError) -> GraphQLError:
         """Return an error that says nothing of our insides."""
@@ -233,6 +278,7 @@ class _Run:
             limits=graph.limits,
             message_bytes_max=graph.message_bytes_max,
             stated=stated,
+            requests_per_minute=request.caller.requests_per_minute or graph.requests_per_minute,
         )
 
 
@@ -268,11 +314,6 @@ def _check_allowed(document: Document, request: GraphRequest) -> None:
     mutates = document.kind is OperationType.MUTATION
     if mutates and request.method == "GET":
         raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))
-    scope = Scope.WRITE if mutates else Scope.READ
-    if not request.caller.may(scope):
-        has = ", ".join(sorted(request.caller.scopes))
-        kind = document.kind.value
-        raise Failure(Code.FORBIDDEN, f"this key has scope {has}, and a {kind} needs scope {scope}")
 
 
 def _is_compiled(ready: Ready) -> bool:
@@ -295,6 +336,13 @@ def _stated(workspace: Workspace, said: stating.Statement, receipt: Receipt) -> 
     if said.group_id is not None:
         account = values.account_key(workspace.name, said.group_id)
     return Stated(receipt, customer, account)
+
+
+def _with_secret(field: Field, payload: Any, secret: str | None) -> Any:
+    for each in (field.selection or {})[field.type]:
+        if each.name == "secret":
+            payload[each.key] = secret
+    return payload
 
 
 def _refused_payload(field: Field, errors: stating.Refused) -> dict[str, Any]:

@@ -15,6 +15,7 @@ EVENT = "evt"
 AUDIENCE = "aud"
 WORKSPACE = "wsp"
 API_KEY = "key"
+AUDIT_ENTRY = "log"
 
 KEY_BYTES = 16
 _SHOWN_MAX = 60

@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
-from api.graph import compile_roots, facts, stating
+from api.graph import administering, administration, compile_roots, erasing, facts, stating
+from api.graph.acting import Act
 from api.graph.arguments import argument
 from api.graph.columns import in_sql
 
@@ -16,6 +17,14 @@ Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 def _states(mutation: stating.Mutation, description: str) -> Callable[[Resolver], Resolver]:
     metadata = {"sql": compile_roots.payload, "states": mutation}
+    made: Callable[[Resolver], Resolver] = strawberry.mutation(
+        description=description, metadata=metadata
+    )
+    return made
+
+
+def _does(act: Act, description: str) -> Callable[[Resolver], Resolver]:
+    metadata = {"sql": compile_roots.payload, "does": act}
     made: Callable[[Resolver], Resolver] = strawberry.mutation(
         description=description, metadata=metadata
     )
@@ -105,4 +114,37 @@ class Mutation:
         self, input: Annotated[facts.TrackInput, argument("What to state.")]
     ) -> facts.EventPayload:
         """State: anything else that happened."""
+        in_sql()
+
+    @_does(
+        erasing.erase_customer,
+        "Erase a person for good: traits, payloads, identifiers and whatever is quarantined."
+        " Replaying old events does not bring them back.\n"
+        "Needs scope `admin`. To say that an account is gone, use `deleteAccount`.",
+    )
+    def erase_customer(
+        self, input: Annotated[administration.EraseCustomerInput, argument("Whom to erase.")]
+    ) -> administration.ErasePayload:
+        """Erase a person."""
+        in_sql()
+
+    @_does(
+        administering.create_api_key,
+        "Create an API key. Its secret is in this answer and nowhere else. Needs scope `admin`.",
+    )
+    def create_api_key(
+        self, input: Annotated[administration.CreateApiKeyInput, argument("What the key may do.")]
+    ) -> administration.CreateApiKeyPayload:
+        """Create an API key."""
+        in_sql()
+
+    @_does(
+        administering.revoke_api_key,
+        "Revoke an API key. It stops working within seconds. Revoking twice is no error."
+        " Needs scope `admin`.",
+    )
+    def revoke_api_key(
+        self, input: Annotated[administration.RevokeApiKeyInput, argument("Which key.")]
+    ) -> administration.ApiKeyPayload:
+        """Revoke an API key."""
         in_sql()

@@ -7,14 +7,23 @@ from typing import Annotated
 import strawberry
 from strawberry import UNSET
 
-from api.graph import columns, compile_buckets, compile_reads, compile_roots, compile_traits
+from api.graph import (
+    columns,
+    compile_admin,
+    compile_buckets,
+    compile_reads,
+    compile_roots,
+    compile_traits,
+)
 from api.graph.activity import Length, Since, StatsBucket, Until
 from api.graph.arguments import After, Before, CustomerSearch, First, Last, argument
 from api.graph.audiences import Audience
 from api.graph.columns import in_sql
 from api.graph.connections import (
     AccountConnection,
+    ApiKeyConnection,
     AudienceConnection,
+    AuditEntryConnection,
     CustomerConnection,
     EventConnection,
 )
@@ -215,4 +224,20 @@ class Query:
     @columns.asked("Whose key this is and what it may do.", compile_roots.viewer)
     def viewer(self) -> Viewer:
         """Return whose key this is."""
+        in_sql()
+
+    @columns.asked(
+        "The workspace's API keys, revoked ones included, the newest first. Needs scope `admin`.",
+        compile_admin.api_keys,
+    )
+    def api_keys(self, first: First = UNSET, after: After = UNSET) -> ApiKeyConnection:
+        """Return the keys of the workspace."""
+        in_sql()
+
+    @columns.asked(
+        "Who changed what through the API, the newest first. Needs scope `admin`.",
+        compile_admin.audit_log,
+    )
+    def audit_log(self, first: First = UNSET, after: After = UNSET) -> AuditEntryConnection:
+        """Return who changed what."""
         in_sql()

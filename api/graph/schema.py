@@ -60,7 +60,14 @@ def print_schema() -> str:
 
 
 def _root(field: GraphQLField) -> Any:
-    mutation = field.extensions["strawberry-definition"].metadata.get("states")
+    declared = field.extensions["strawberry-definition"].metadata
+    mutation, act = declared.get("states"), declared.get("does")
+    if act is not None:
+
+        async def do(_: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+            return await info.context.act(info.path.key, act, arguments["input"])
+
+        return do
     if mutation is None:
         return lambda _, info, **__: info.context.query(info.path.key)
 

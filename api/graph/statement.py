@@ -11,7 +11,7 @@ from graphql.execution.values import VariableValues
 
 from api.limits import GraphLimits
 from models.dialect_read import PlaceKind, Reading
-from models.values import Micros, Receipt, Workspace
+from models.values import Erased, Micros, Receipt, Workspace
 
 Sql = str
 """The text of an expression."""
@@ -27,6 +27,8 @@ class Stated:
     receipt: Receipt
     customer: bytes | None = None
     account: bytes | None = None
+    erased: Erased | None = None
+    api_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Asked:
     limits: GraphLimits
     message_bytes_max: int
     stated: Stated | None = None
+    requests_per_minute: int | None = None
 
 
 Binder = Callable[[Asked], Any]

@@ -178,6 +178,7 @@ def _without(traits: dict[str, Any] | None, names: Any) -> dict[str, Any]:
     }
 
 
+_WHO = ("userId", "anonymousId")
 _TO_WHOM = ("userId", "anonymousId", "groupId")
 
 SIGN_UP = Mutation(_sign_up, ("userId",), ("groupId",), "traits")
@@ -196,6 +197,15 @@ DELETE_ACCOUNT = Mutation(lambda given: _track("Account Deleted", given, {}), ("
 ADD_USER = Mutation(_add_user, ("userId", "groupId"))
 REMOVE_USER = Mutation(
     lambda given: _track("Account Removed User", given, {}), ("userId", "groupId")
+)
+ERASE = Mutation(
+    lambda given: {
+        "type": "delete",
+        **{name: given[name] for name in _WHO if given.get(name) is not None},
+    },
+    (),
+    _WHO,
+    any_of=_WHO,
 )
 TRACK = Mutation(
     lambda given: _track(given["event"], given, given.get("properties") or {}),

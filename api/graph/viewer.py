@@ -84,7 +84,7 @@ class Limits:
     )
     requests_per_minute: int | None = strawberry.field(
         description="Requests per minute of this key; null when not limited.",
-        metadata=sql(compile_roots.limit(lambda _: None)),
+        metadata=sql(compile_roots.limit(lambda asked: asked.requests_per_minute)),
     )
 
 

@@ -14,6 +14,8 @@ from api.graph.execute import Graph
 from api.graph.request import Answer, GraphRequest
 from api.limits import GraphLimits
 from ingest.accept import Door, Ingest
+from ingest.indexes import Kind
+from ingest.keeper import FEW_MAX, Keeper
 from models.database import Database, open_database
 from models.values import Workspace
 from tests.databases import DEFAULT
@@ -39,6 +41,9 @@ class Counting:
         self.asked.append((sql, args))
         return await self.inner.read(sql, args, timeout_s)
 
+    async def write(self, work: Any) -> Any:
+        return await self.inner.write(work)
+
 
 @dataclass
 class Asking:
@@ -47,6 +52,7 @@ class Asking:
     graph: Graph
     database: Counting
     ingest: Ingest
+    keeper: Keeper
     workspace: Workspace = DEFAULT
     scopes: frozenset[Scope] = READ_AND_WRITE
 
@@ -85,6 +91,16 @@ class Asking:
         code: str = found["errors"][0]["extensions"]["code"]
         return code
 
+    async def index(self, *keys: str) -> None:
+        """Have indexes of words, and of these traits of customers and of accounts, and wait for them."""
+        for key in keys:
+            await self.keeper.declare(self.workspace, Kind.CUSTOMER_TRAIT, key)
+            await self.keeper.declare(self.workspace, Kind.ACCOUNT_TRAIT, key)
+        # They are built in one turn, and seen in the next.
+        for _ in range(2):
+            self.keeper.view(self.workspace)
+            await self.keeper.turn()
+
     async def deliver(self, said: Sequence[Mapping[str, Any]], received_at: int = NOW) -> None:
         """Take in Segment messages."""
         body = json.dumps(list(said)).encode()
@@ -92,22 +108,26 @@ class Asking:
 
 
 @asynccontextmanager
-async def a_graph(url: str, limits: GraphLimits | None = None) -> AsyncIterator[Asking]:
-    """Open a Graph on a migrated database."""
+async def a_graph(
+    url: str, limits: GraphLimits | None = None, *, few_max: int = FEW_MAX
+) -> AsyncIterator[Asking]:
+    """Open a Graph on a migrated database; `few_max` is how many an index finds are few."""
     database = await open_database(url, readers=1)
     try:
         ingest = Ingest(database)
         ingest.start()
         counting, numbers = Counting(database), count()
+        keeper = Keeper(database, lambda: NOW, few_max=few_max)
         graph = Graph(
             counting,
             ingest,
             limits or GraphLimits(),
             message_bytes_max=MESSAGE_BYTES_MAX,
             new_id=lambda: f"made-{next(numbers)}",
+            indexes=keeper,
         )
         try:
-            yield Asking(graph, counting, ingest)
+            yield Asking(graph, counting, ingest, keeper)
         finally:
             await ingest.close()
     finally:
