@@ -71,7 +71,7 @@ async def append(working: Working, batch: Sequence[Fresh], said: Sequence[Meanin
     """Write new messages at the end of the log; their identities and accounts are loaded."""
     tx, workspace = working.tx, working.workspace
     numbers = await tx.new_ids("events", workspace.id, len(batch))
-    rows = [_row(working, *each) for each in zip(numbers, batch, said, strict=True)]
+    rows = [row_of(working, *each) for each in zip(numbers, batch, said, strict=True)]
     await tx.claim("events", COLUMNS, "key", workspace.id, rows)
 
 
@@ -111,7 +111,8 @@ def restore(row: Row) -> Message:
     return messages.restore(body, message_id, digest, at, received_at, Veil(veil))
 
 
-def _row(working: Working, number: int, fresh: Fresh, states: Meaning) -> Row:
+def row_of(working: Working, number: int, fresh: Fresh, states: Meaning) -> Row:
+    """Return what the log holds of a message, in the order of COLUMNS; whom it names is at hand."""
     key, message = fresh
     whom = device = None
     if message.veil is Veil.NONE and message.subject is not None:

@@ -1,124 +1,108 @@
-"""Make the state again from the log, beside the live one, and say where the two differ."""
+"""Check the state against the log, and mend what differs while others go on writing.
+
+The truth is made beside, from one moment of the log. What differs is made again in place, from the
+log as it is by then, a few customers or accounts in one transaction; then all is compared once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-from ingest import log, store
-from ingest.log import Fresh
-from ingest.streams import STREAMS, Stream
-from models.database import Database, Row, Transaction, open_database
-from models.migrate import upgrade
+from ingest.beside import Heard, make_state
+from ingest.compare import Difference, Suspects, differences
+from ingest.mending import Mending
+from ingest.naming import told
+from ingest.progress import Progress
+from models.database import Database, Row
+from models.database_snapshot import Snapshot, open_snapshot
 from models.values import Workspace
 
-_BATCH = 1_000
-_READ = "SELECT key, message_id, at, received_at, veil, body, id FROM events"
-_TIMEOUT_S = 600.0
+ROUNDS_MAX = 4
+"""Rounds of mending: a second one is needed only where what was wrong led others astray meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One cell of the live state that the log says otherwise; a whole row where one lacks it."""
-
-    table: str
-    row: str
-    column: str
-    stored: Any
-    computed: Any
-
-    def __str__(self) -> str:
-        """Return it as an operator reads it."""
-        where = f"{self.table}, row {self.row}, {self.column}"
-        return f"{where}: stored {shown(self.stored)}, computed {shown(self.computed)}"
+class Unmendable(Exception):
+    """The log itself is not as it was written, or does not lead to one state; the message says what to do."""
 
 
-async def state_beside(
-    live: Database, workspace: Workspace, folder: Path, watch: Callable[[int], None]
-) -> Database:
-    """Fold the whole log into a new database in `folder`, and return it; `watch` hears of each batch."""
-    url = f"sqlite+aiosqlite:///{folder / 'rebuilt.db'}"
-    await upgrade(url)
-    beside = await open_database(url, readers=1)
-    rows = await live.read(
-        "SELECT name, created_at, erasure_key FROM workspaces WHERE id = ?1", (workspace.id,)
-    )
+@dataclass(slots=True)
+class Verdict:
+    """What a comparison of one moment of a workspace came to."""
 
-    async def make(tx: Transaction) -> None:
-        sql = "INSERT INTO workspaces (id, name, created_at, erasure_key) VALUES (?1, ?2, ?3, ?4)"
-        await tx.fetch(sql, (workspace.id, *rows[0]))
+    events: int = 0
+    # The first one, and how many there are.
+    difference: Difference | None = None
+    differences: int = 0
+    broken: list[Row] = field(default_factory=list)
+    suspects: Suspects = field(default_factory=Suspects)
 
-    await beside.write(make)
-    async for batch in _log(live, workspace):
-
-        async def fold(tx: Transaction, batch: list[Fresh] = batch) -> None:
-            await store.replay(tx, workspace, batch)
-
-        await beside.write(fold)
-        watch(len(batch))
-    return beside
+    @property
+    def ok(self) -> bool:
+        """Return whether the state is what the log says."""
+        return self.difference is None
 
 
-async def differences(
-    live: Database, beside: Database, workspace: Workspace
-) -> AsyncIterator[Difference]:
-    """Yield every cell in which the live state differs from the one made again."""
-    for stream in STREAMS:
-        stored = stream.rows(live, workspace.id)
-        computed = stream.rows(beside, workspace.id)
-        async for ours, theirs in _paired(stored, computed, len(stream.key)):
-            for difference in _compared(stream, ours, theirs):
-                yield difference
+async def check(url: str, beside: Database, workspace: Workspace, progress: Progress) -> Verdict:
+    """Return whether the state of a workspace is, at this moment, what its log says.
+
+    `beside` is of `open_beside`, and holds the state as the log says it when this returns.
+    """
+    async with open_snapshot(url) as live:
+        total = await _count(live, workspace)
+        done = 0
+
+        def watch(events: int) -> None:
+            nonlocal done
+            done += events
+            progress("Folding the log", done, total)
+
+        heard = await make_state(beside, live, workspace, watch)
+        async with open_snapshot(beside.url) as made:
+            return await _compare(live, made, workspace, heard, progress)
 
 
-def shown(value: Any) -> str:
-    """Return a value as a report shows it."""
-    return value.hex() if isinstance(value, bytes) else repr(value)
+async def rebuild(
+    live: Database, beside: Database, workspace: Workspace, progress: Progress
+) -> list[Verdict]:
+    """Make the state of a workspace what its log says; return what each round found, the last nothing.
+
+    Raise Unmendable where the log itself is broken.
+    """
+    verdicts: list[Verdict] = []
+    while len(verdicts) < ROUNDS_MAX:
+        verdict = await check(live.url, beside, workspace, progress)
+        verdicts.append(verdict)
+        if verdict.ok:
+            return verdicts
+        if verdict.broken:
+            raise Unmendable(
+                f"the log itself is not as it was written ({verdict.difference});"
+                " restore it from a backup. Nothing was changed"
+            )
+        await Mending(live, beside, workspace, progress).mend(verdict.suspects)
+    raise Unmendable(f"it still differs after {ROUNDS_MAX} rounds: {verdicts[-1].difference}")
 
 
-async def _log(live: Database, workspace: Workspace) -> AsyncIterator[list[Fresh]]:
-    """Yield the log in batches, in the order of its positions."""
-    position = 0
-    while True:
-        where = f"WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT {_BATCH}"
-        rows = await live.read(f"{_READ} {where}", (workspace.id, position), _TIMEOUT_S)
-        if not rows:
-            return
-        yield [Fresh(bytes(row[0]), log.restore(row[:-1])) for row in rows]
-        position = rows[-1][-1]
+async def _count(live: Snapshot, workspace: Workspace) -> int:
+    sql = "SELECT count(*) FROM events WHERE workspace_id = ?1"
+    rows = [row async for row in live.rows(sql, (workspace.id,))]
+    total: int = rows[0][0]
+    return total
 
 
-async def _paired(
-    stored: AsyncIterator[Row], computed: AsyncIterator[Row], width: int
-) -> AsyncIterator[tuple[Row | None, Row | None]]:
-    """Yield the rows of both side by side, None where one has no such row."""
-    ours, theirs = await anext(stored, None), await anext(computed, None)
-    while ours is not None or theirs is not None:
-        if theirs is None or (ours is not None and ours[:width] < theirs[:width]):
-            yield ours, None
-            ours = await anext(stored, None)
-        elif ours is None or theirs[:width] < ours[:width]:
-            yield None, theirs
-            theirs = await anext(computed, None)
-        else:
-            yield ours, theirs
-            ours, theirs = await anext(stored, None), await anext(computed, None)
-
-
-def _compared(stream: Stream, ours: Row | None, theirs: Row | None) -> list[Difference]:
-    row = ours if ours is not None else theirs
-    if row is None or ours == theirs:
-        return []
-    name = ", ".join(shown(value) for value in row[: len(stream.key)])
-    if ours is None or theirs is None:
-        there, missing = "a row", "no row"
-        sides = (missing, there) if ours is None else (there, missing)
-        return [Difference(stream.name, name, "the whole of it", *sides)]
-    cells = zip(stream.names, ours, theirs, strict=True)
-    return [
-        Difference(stream.name, name, column, mine, other)
-        for column, mine, other in cells
-        if mine != other
-    ]
+async def _compare(
+    live: Snapshot, made: Snapshot, workspace: Workspace, heard: Heard, progress: Progress
+) -> Verdict:
+    verdict = Verdict(events=heard.events, broken=heard.broken)
+    for row in heard.broken:
+        verdict.differences += 1
+        said = "what its key is a hash of"
+        broken = Difference("events", {"messageId": row[1]}, "body", row[-1], said)
+        verdict.difference = verdict.difference or broken
+    async for difference in differences(live, made, workspace, verdict.suspects, progress):
+        verdict.differences += 1
+        verdict.difference = verdict.difference or difference
+    if verdict.difference is not None:
+        # What is made again knows best what keys stand for.
+        verdict.difference = await told(verdict.difference, workspace, (made, live))
+    return verdict

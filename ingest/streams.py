@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ingest import pack, typed
-from models.database import Database, Row
+from models.database import Row
+from models.database_snapshot import Snapshot
 
-CHUNK_ROWS = 2_000
-_TIMEOUT_S = 600.0
+
+class Entry(NamedTuple):
+    """A row as a stream tells it, and where it lies: its primary key, without the workspace."""
+
+    row: Row
+    place: Row
+    # Whether it may be there or not, for it means nothing.
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +34,58 @@ class Stream:
     source: str
     # Makes rows that mean the same the same.
     plain: Callable[[Row], Row] = tuple
+    # The table's primary key, without the workspace.
+    place: tuple[str, ...] = ("id",)
+    # Which values are keys of identities, and of accounts, of whom a wrong row says something.
+    people: tuple[str, ...] = ()
+    companies: tuple[str, ...] = ()
+    # Tells of a row that means nothing.
+    idle: str = "0"
+
+    @property
+    def table(self) -> str:
+        """Return the table whose rows these are."""
+        return self.name.partition(" ")[0]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return what each value of a row is called."""
         return (*self.key, *self.columns)
 
-    async def rows(self, database: Database, workspace: int) -> AsyncIterator[Row]:
+    async def entries(self, snapshot: Snapshot, workspace: int) -> AsyncIterator[Entry]:
         """Yield all rows, by key; those that refer to nothing are not among them."""
-        after: Row | None = None
-        while True:
-            args = (workspace, *(after or ()))
-            chunk = await database.read(self._sql(behind=after is not None), args, _TIMEOUT_S)
-            for row in chunk:
-                yield self.plain(row)
-            if len(chunk) < CHUNK_ROWS:
-                return
-            after = chunk[-1][: len(self.key)]
+        width = len(self.names)
+        async for row in snapshot.rows(self._sql(), (workspace,)):
+            yield Entry(self.plain(row[:width]), row[width:-1], bool(row[-1]))
 
-    def _sql(self, *, behind: bool) -> str:
-        selected = ", ".join((*self.key.values(), *self.columns.values()))
-        order = ", ".join(self.key.values())
-        places = ", ".join(f"?{place}" for place in range(2, 2 + len(self.key)))
-        condition = f" AND ({order}) > ({places})" if behind else ""
-        where = f"WHERE t.workspace_id = ?1{condition}"
-        return f"SELECT {selected} FROM {self.source} {where} ORDER BY {order} LIMIT {CHUNK_ROWS}"
+    def _sql(self) -> str:
+        place = [f't."{name}"' for name in self.place]
+        selected = ", ".join((*self.key.values(), *self.columns.values(), *place, self.idle))
+        order = ", ".join((*self.key.values(), *place))
+        return f"SELECT {selected} FROM {self.source} WHERE t.workspace_id = ?1 ORDER BY {order}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column that holds the number of a row of another table."""
+
+    table: str
+    column: str
+    target: str
+    place: tuple[str, ...] = ("id",)
+    # What else must be so for the column to mean that table.
+    condition: str = ""
+
+    async def dangling(self, snapshot: Snapshot, workspace: int) -> AsyncIterator[Entry]:
+        """Yield the number and the place of each row that refers to a row that is not there."""
+        place = ", ".join(f't."{name}"' for name in self.place)
+        sql = (
+            f'SELECT t."{self.column}", {place} FROM {self.table} t WHERE t.workspace_id = ?1'
+            f' AND t."{self.column}" IS NOT NULL{self.condition} AND NOT EXISTS (SELECT 1 FROM'
+            f' {self.target} r WHERE r.workspace_id = ?1 AND r.id = t."{self.column}") ORDER BY {place}'
+        )
+        async for row in snapshot.rows(sql, (workspace,)):
+            yield Entry(row[:1], row[1:])
 
 
 def _own(*names: str) -> dict[str, str]:
@@ -77,11 +112,22 @@ def _joined(table: str, alias: str, column: str, *, always: bool = True) -> str:
 
 
 # The key of an audience stays when the last of its flags was erased, and means nothing then.
-_USED_AUDIENCES = (
-    "(SELECT a.* FROM audiences a WHERE a.workspace_id = ?1 AND EXISTS (SELECT 1 FROM flags f"
-    " WHERE f.workspace_id = ?1 AND f.audience_id = a.id)) t"
+_UNUSED = (
+    "CASE WHEN EXISTS (SELECT 1 FROM flags f WHERE f.workspace_id = ?1 AND f.audience_id = t.id)"
+    " THEN 0 ELSE 1 END"
 )
 _AUDIENCE = _joined("audiences", "a", "audience_id")
+
+
+_LINK = ("device", "owner")
+_ALIAS = ("previous", "owner")
+_MEMBERSHIP = ("customer_id", "account_id")
+_FLAG = ("entity", "owner_id", "audience_id")
+_INTERVAL = ("audience_id", "owner_id", "entered_at")
+
+
+def _of_owner(entity: int) -> dict[str, tuple[str, ...]]:
+    return {"companies" if entity else "people": ("owner",)}
 
 
 def _flags(entity: int, owners: str) -> Stream:
@@ -90,6 +136,8 @@ def _flags(entity: int, owners: str) -> Stream:
         {"owner": "o.key", "audience": "a.key"},
         _own("member", "since", "origin", "computation_id", "runs"),
         f"flags t{_AUDIENCE} AND t.entity = {entity}{_joined(owners, 'o', 'owner_id')}",
+        place=_FLAG,
+        **_of_owner(entity),
     )
 
 
@@ -99,6 +147,15 @@ def _intervals(entity: int, owners: str) -> Stream:
         {"owner": "o.key", "audience": "a.key", **_own("entered_at")},
         _own("left_at"),
         f"intervals t{_AUDIENCE} AND a.entity = {entity}{_joined(owners, 'o', 'owner_id')}",
+        place=_INTERVAL,
+        **_of_owner(entity),
+    )
+
+
+def _of_entity(entity: int) -> str:
+    return (
+        " AND EXISTS (SELECT 1 FROM audiences a WHERE a.workspace_id = ?1"
+        f" AND a.id = t.audience_id AND a.entity = {entity})"
     )
 
 
@@ -111,6 +168,7 @@ STREAMS = (
             *("first_seen_at", "last_seen_at", "traits", "registers"),
         ),
         "customers t",
+        people=("key",),
     ),
     Stream(
         "accounts",
@@ -121,6 +179,7 @@ STREAMS = (
             *("traits", "registers"),
         ),
         "accounts t",
+        companies=("key",),
     ),
     Stream(
         "identities",
@@ -133,18 +192,23 @@ STREAMS = (
         },
         f"identities t{_joined('customers', 'c', 'customer_id', always=False)}"
         f"{_joined('identities', 'o', 'owner', always=False)}",
+        people=("key", "customer_id", "owner"),
     ),
     Stream(
         "links",
         {"device": "d.key", "owner": "o.key"},
         _own("at", "message_id", "digest"),
         f"links t{_joined('identities', 'd', 'device')}{_joined('identities', 'o', 'owner')}",
+        place=_LINK,
+        people=_LINK,
     ),
     Stream(
         "aliases",
         {"previous": "p.key", "owner": "o.key"},
         _own("first_at", "at", "message_id", "digest"),
         f"aliases t{_joined('identities', 'p', 'previous')}{_joined('identities', 'o', 'owner')}",
+        place=_ALIAS,
+        people=_ALIAS,
     ),
     Stream(
         "memberships",
@@ -153,8 +217,10 @@ STREAMS = (
         f"memberships t{_joined('customers', 'c', 'customer_id')}"
         f"{_joined('accounts', 'a', 'account_id')}",
         _settled,
+        place=_MEMBERSHIP,
+        people=("customer_id",),
     ),
-    Stream("audiences", _own("entity", "key"), _own("folded"), _USED_AUDIENCES),
+    Stream("audiences", _own("entity", "key"), _own("folded"), "audiences t", idle=_UNUSED),
     _flags(0, "customers"),
     _flags(1, "accounts"),
     _intervals(0, "customers"),
@@ -173,3 +239,24 @@ STREAMS = (
         f"{_joined('accounts', 'a', 'account_id', always=False)}",
     ),
 )
+
+REFERENCES = (
+    Reference("identities", "customer_id", "customers"),
+    Reference("identities", "owner", "identities"),
+    Reference("links", "device", "identities", _LINK),
+    Reference("links", "owner", "identities", _LINK),
+    Reference("aliases", "previous", "identities", _ALIAS),
+    Reference("aliases", "owner", "identities", _ALIAS),
+    Reference("memberships", "customer_id", "customers", _MEMBERSHIP),
+    Reference("memberships", "account_id", "accounts", _MEMBERSHIP),
+    Reference("flags", "audience_id", "audiences", _FLAG),
+    Reference("flags", "owner_id", "customers", _FLAG, " AND t.entity <> 1"),
+    Reference("flags", "owner_id", "accounts", _FLAG, " AND t.entity <> 0"),
+    Reference("intervals", "audience_id", "audiences", _INTERVAL),
+    Reference("intervals", "owner_id", "customers", _INTERVAL, _of_entity(0)),
+    Reference("intervals", "owner_id", "accounts", _INTERVAL, _of_entity(1)),
+    Reference("events", "whom", "identities"),
+    Reference("events", "device", "identities"),
+    Reference("events", "account_id", "accounts"),
+)
+"""Every reference by number. An entity that is neither must find its owner in both, and so does not."""
