@@ -9,7 +9,7 @@ from graphql import GraphQLSchema, is_object_type
 from api.graph.columns import Render
 from api.graph.failures import Code, Failure
 from api.graph.plan import Field, Plan
-from api.graph.statement import Compiled, Draft, Row, Sql, Text
+from api.graph.statement import NOTHING_GRANTED, Compiled, Draft, Granted, Row, Sql, Text
 from models.dialect_read import Reading
 
 Renders = Mapping[tuple[str, str], Render]
@@ -30,16 +30,24 @@ def renders(schema: GraphQLSchema) -> Renders:
     return found
 
 
-def compile_plan(plan: Plan, renders: Renders, dialect: Reading) -> Compiled:
+def compile_plan(
+    plan: Plan, renders: Renders, dialect: Reading, granted: Granted = NOTHING_GRANTED
+) -> Compiled:
     """Return the statement that answers a whole operation."""
-    draft = Draft(dialect)
+    draft = Draft(dialect, granted=granted)
     root = Row("", "")
     return _done(draft, Compile(draft, renders).members(root, plan.root, plan.fields))
 
 
-def compile_field(field: Field, parent: str, renders: Renders, dialect: Reading) -> Compiled:
+def compile_field(
+    field: Field,
+    parent: str,
+    renders: Renders,
+    dialect: Reading,
+    granted: Granted = NOTHING_GRANTED,
+) -> Compiled:
     """Return the statement that answers one field, for an executor that reads what it gives."""
-    draft = Draft(dialect, typed=True)
+    draft = Draft(dialect, typed=True, granted=granted)
     text = Text().add(Compile(draft, renders).render(parent, Row("", ""), field))
     return _done(draft, text.done())
 

@@ -19,10 +19,10 @@ from api.graph.compile_values import (
     operators,
     text_condition,
     trait_condition,
+    words_of,
 )
 from api.graph.plan import Group, Leaf, Value
 from api.graph.statement import Draft, Sql
-from ingest import canonical
 from models.values import Kind
 
 Among = Callable[[str], Sql]
@@ -78,7 +78,8 @@ def search_condition(
     """Return that each word typed so far begins a text, or a run of letters and digits in one."""
     w = draft.alias("w")
     word = f"{w}.value"
-    bound = draft.bind(lambda asked: _words(words.read(asked.variables)))
+    read = words_of(words)
+    bound = draft.bind(lambda asked: msgspec.json.encode(read(asked)).decode())
     begun = [f"({sql} IS NOT NULL AND {begins(draft, sql, word)})" for sql in folded]
     if ids is not None:
         begun.append(ids(word))
@@ -89,10 +90,6 @@ def search_condition(
 def begins(draft: Draft, folded: Sql, word: Sql) -> Sql:
     """Return whether a word begins a folded text that is there, or a run in it."""
     return f"({draft.dialect.starts(folded, word)} OR {draft.dialect.begins_word(folded, word)})"
-
-
-def _words(text: str) -> str:
-    return msgspec.json.encode(canonical.clean(text).lower().split()).decode()
 
 
 def _mentions_deleted(given: Value) -> bool:

@@ -26,6 +26,7 @@ class Term:
     # Of a trait: what a cursor keeps, and whose trait it is.
     kept: Sql | None = None
     key: Binder | None = None
+    trait: Leaf | None = None
     # Of a long text: what an index has of it, and sorts by.
     begun: Sql | None = None
 
@@ -57,6 +58,7 @@ def trait(draft: Draft, alias: str, leaf: Leaf, *, descending: bool) -> Term:
         name="trait",
         kept=f"coalesce((SELECT {dialect.member_cursor(traits, j)} {source}), 'null')",
         key=binder,
+        trait=leaf,
     )
 
 
@@ -174,23 +176,15 @@ class Order:
     def beyond(self, draft: Draft, cursor: Leaf, *, before: bool, inclusive: bool = False) -> Sql:
         """Return that a row comes after a cursor, or before it; `inclusive` of its own place."""
         places = [self._place(draft, cursor, at) for at in range(len(self.terms))]
-        if self._is_even():
-            down = self.terms[0].descending != before
-            operator = ("<" if down else ">") + ("=" if inclusive else "")
-            columns = ", ".join(term.sql for term in self.terms)
-            return f"({columns}) {operator} ({', '.join(places)})"
-        condition = ALWAYS if inclusive else NEVER
-        for term, place in reversed(list(zip(self.terms, places, strict=True))):
-            value = draft.dialect.sort_of(place) if term.part.kind is Kind.VALUE else place
-            further = _further(term, f"({value})", before=before)
-            same = draft.dialect.same(term.sql, f"({value})")
-            condition = f"({further}) OR ({same} AND ({condition}))"
-        first = self.terms[0]
-        if not first.part.nullable:
-            # Implied by the rest, but this an index can use.
-            operator = "<=" if first.descending != before else ">="
-            condition = f"{first.sql} {operator} {places[0]} AND ({condition})"
-        return condition
+        return beyond(draft, self.terms, places, before=before, inclusive=inclusive)
+
+    def places(self, draft: Draft, cursor: Leaf) -> list[Sql]:
+        """Return what a cursor keeps of each sort key but the first."""
+        return [self._place(draft, cursor, at) for at in range(1, len(self.terms))]
+
+    def first(self, cursor: Leaf) -> Binder:
+        """Bind what a cursor keeps of the first sort key."""
+        return self._part_of(cursor, 0)
 
     def _place(self, draft: Draft, cursor: Leaf, at: int) -> Sql:
         binder = self._part_of(cursor, at)
@@ -201,11 +195,6 @@ class Order:
                 return draft.bind_key(binder)
             case _:
                 return draft.bind(binder)
-
-    def _is_even(self) -> bool:
-        return not any(term.part.nullable for term in self.terms) and (
-            len({term.descending for term in self.terms}) == 1
-        )
 
     def _part_of(self, cursor: Leaf, at: int) -> Binder:
         tag = self._tag()
@@ -218,6 +207,30 @@ class Order:
                 raise bad_input(str(error)) from None
 
         return bind
+
+
+def beyond(
+    draft: Draft, terms: Sequence[Term], places: Sequence[Sql], *, before: bool, inclusive: bool
+) -> Sql:
+    """Return that a row comes after these places of its sort keys, or before them."""
+    first = terms[0]
+    if not any(term.part.nullable for term in terms) and (
+        len({term.descending for term in terms}) == 1
+    ):
+        operator = ("<" if first.descending != before else ">") + ("=" if inclusive else "")
+        columns = ", ".join(term.sql for term in terms)
+        return f"({columns}) {operator} ({', '.join(places)})"
+    condition = ALWAYS if inclusive else NEVER
+    for term, place in reversed(list(zip(terms, places, strict=True))):
+        value = draft.dialect.sort_of(place) if term.part.kind is Kind.VALUE else place
+        further = _further(term, f"({value})", before=before)
+        same = draft.dialect.same(term.sql, f"({value})")
+        condition = f"({further}) OR ({same} AND ({condition}))"
+    if not first.part.nullable:
+        # Implied by the rest, but this an index can use.
+        operator = "<=" if first.descending != before else ">="
+        condition = f"{first.sql} {operator} {places[0]} AND ({condition})"
+    return condition
 
 
 def _further(term: Term, value: Sql, *, before: bool) -> Sql:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.graph import page
+from api.graph.compile_branches import Branches, Sorting
 from api.graph.compile_orders import Order, Term, order_by
 from api.graph.failures import bad_input
 from api.graph.page import BadPage, Window
@@ -28,6 +29,9 @@ class Listing:
     edge: str | None = None
     entity: int = 0
     name: str = field(default="")
+    # What indexes find the rows, and in whose order they can be read.
+    finds: list[Sql] = field(default_factory=list)
+    sorting: Sorting | None = None
 
 
 def connection(c: Compile, listing: Listing, asked: Field) -> Text:
@@ -45,6 +49,17 @@ class _Connection:
         self._order = Order(listing.name or asked.type, tuple(listing.order))
         self._after, self._before = _leaf(asked, "after"), _leaf(asked, "before")
         self._window = _window(asked, self._after, self._before)
+        self._branches: Branches | None = None
+        if listing.finds or listing.sorting:
+            self._branches = Branches(
+                c.draft,
+                listing.tables,
+                listing.where,
+                listing.node,
+                self._order,
+                listing.finds,
+                listing.sorting,
+            )
         self._x = c.draft.alias("x")
         noted: dict[str, Sql] = {}
         self._row = Row(self._x, listing.node, noted, entity=listing.entity)
@@ -145,6 +160,8 @@ class _Connection:
     def _rows_beyond(self, cursor: Leaf | None, *, before: bool) -> Sql:
         if cursor is None:
             return "1 = 0"
+        if self._branches is not None:
+            return self._branches.exist(cursor, before=before)
         place = self._order.beyond(self._draft, cursor, before=before, inclusive=True)
         return self._draft.exists(self._listing.tables, [*self._listing.where, place])
 
@@ -157,20 +174,26 @@ class _Connection:
         return f"coalesce('\"' || {text} || '\"', 'null')"
 
     def _count(self) -> Sql:
+        if self._branches is not None:
+            return self._branches.count()
         rows = self._draft.stored(self._listing.tables, self._listing.where)
         return f"(SELECT count(*) {rows})"
 
     def _rows(self) -> Sql:
         window, where = self._window, list(self._listing.where)
-        if self._after is not None:
-            where.append(f"({self._order.beyond(self._draft, self._after, before=False)})")
-        if self._before is not None:
-            where.append(f"({self._order.beyond(self._draft, self._before, before=True)})")
         columns = ", ".join(f"{sql} AS {name}" for name, sql in self._noted.items()) or "1 AS one"
-        order = order_by(self._order.terms, backward=window.backward)
         # A bound LIMIT would hide from PostgreSQL's planner how little is wanted.
         limit = window.size + (1 if self._one_more else 0)
-        rows = f"SELECT {columns} {self._draft.stored(self._listing.tables, where)} {order} LIMIT {limit}"
+        if self._branches is not None:
+            rows = self._branches.page(columns, window, limit, self._after, self._before)
+        else:
+            if self._after is not None:
+                where.append(f"({self._order.beyond(self._draft, self._after, before=False)})")
+            if self._before is not None:
+                where.append(f"({self._order.beyond(self._draft, self._before, before=True)})")
+            order = order_by(self._order.terms, backward=window.backward)
+            stored = self._draft.stored(self._listing.tables, where)
+            rows = f"SELECT {columns} {stored} {order} LIMIT {limit}"
         if not self._numbered:
             return rows
         y = self._draft.alias("y")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.graph import compile_event_filters as event_filters
 from api.graph import compile_filters as filters
+from api.graph import compile_indexed as indexed
 from api.graph import compile_orders as orders
 from api.graph import ids
 from api.graph.columns import Render
 from api.graph.compile import Compile
+from api.graph.compile_branches import Sorting
 from api.graph.compile_orders import ACCOUNT_COLUMNS, CUSTOMER_COLUMNS, MEMBER_COLUMNS, Term
 from api.graph.compile_pages import Listing, connection
 from api.graph.failures import bad_input
 from api.graph.ids import BadId
 from api.graph.plan import Field, Leaf
 from api.graph.statement import Binder, Row, Sql, Text
+from ingest.indexes import Kind as IndexKind
 from models.values import Entity, Kind
 
 
@@ -111,7 +115,7 @@ def customers(c: Compile, _: Row, field: Field) -> Text:
     ]
     order = closed(order or [orders.number(t, "last_seen_at")], t)
     listing = Listing("Customer", t, {t: "customers"}, where, order, entity=Entity.CUSTOMER)
-    return connection(c, listing, field)
+    return connection(c, _indexed(c, listing, field), field)
 
 
 def accounts(c: Compile, _: Row, field: Field) -> Text:
@@ -125,7 +129,19 @@ def accounts(c: Compile, _: Row, field: Field) -> Text:
         where.append(filters.search_condition(draft, words, folded, None))
     order = closed(order or [orders.number(t, "last_seen_at")], t)
     listing = Listing("Account", t, {t: "accounts"}, where, order, entity=Entity.ACCOUNT)
-    return connection(c, listing, field)
+    return connection(c, _indexed(c, listing, field), field)
+
+
+def _indexed(c: Compile, listing: Listing, field: Field) -> Listing:
+    """Return a list of all customers or accounts, with the indexes that help with it."""
+    draft, entity = c.draft, Entity(listing.entity)
+    finds = indexed.search_finds(draft, entity, field.given("search"))
+    finds = (finds + indexed.finds(draft, entity, field.given("where")))[: indexed.FINDS_MAX]
+    key, sorting = listing.order[0].trait, None
+    if key is not None and indexed.granted(draft, IndexKind(entity), key):
+        number = indexed.index_number(draft, IndexKind(entity), key)
+        sorting = Sorting(listing.node, number, draft.alias("v"))
+    return replace(listing, finds=finds, sorting=sorting)
 
 
 def accounts_of_customer(c: Compile, row: Row, field: Field) -> Text:

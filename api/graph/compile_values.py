@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -177,6 +177,11 @@ def text_of(leaf: Leaf) -> Binder:
 def folded_of(leaf: Leaf) -> Binder:
     """Bind a text in the lower case in which it is searched."""
     return lambda asked: canonical.clean(leaf.read(asked.variables)).lower()
+
+
+def words_of(leaf: Leaf) -> Callable[[Any], list[str]]:
+    """Read the words of a search, in the lower case in which they are searched."""
+    return lambda asked: canonical.clean(leaf.read(asked.variables)).lower().split()
 
 
 def list_of(leaf: Leaf) -> Binder:

@@ -25,7 +25,7 @@ from api.graph.compile import Renders, compile_field, compile_plan
 from api.graph.failures import Code, Failure, bad_input
 from api.graph.lru import Lru
 from api.graph.plan import Plan, plan
-from api.graph.statement import Compiled
+from api.graph.variants import Statement
 from api.limits import GraphLimits
 from models.dialect_read import Reading
 
@@ -53,9 +53,9 @@ class Ready:
 
     plan: Plan
     cost: int
-    whole: Compiled | None = None
+    whole: Statement | None = None
     # Statements of single fields, for operations that an executor runs.
-    fields: dict[str, Compiled] | None = None
+    fields: dict[str, Statement] | None = None
 
 
 class Document:
@@ -117,19 +117,25 @@ class Documents:
         """Return a document made ready; raise Failure or Invalid where it cannot be."""
         return self._documents.get((text, name), lambda: self._read(text, name))
 
-    def statement(self, ready: Ready) -> Compiled:
+    def statement(self, ready: Ready) -> Statement:
         """Return the statement of a whole operation."""
         if ready.whole is None:
-            ready.whole = compile_plan(ready.plan, self._renders, self._dialect)
+            ready.whole = Statement(
+                lambda granted: compile_plan(ready.plan, self._renders, self._dialect, granted)
+            )
         return ready.whole
 
-    def field_statement(self, ready: Ready, key: str) -> Compiled:
+    def field_statement(self, ready: Ready, key: str) -> Statement:
         """Return the statement of the root field that answers under a response key."""
         if ready.fields is None:
             ready.fields = {}
         if key not in ready.fields:
             [field] = (each for each in ready.plan.fields if each.key == key)
-            ready.fields[key] = compile_field(field, ready.plan.root, self._renders, self._dialect)
+            ready.fields[key] = Statement(
+                lambda granted: compile_field(
+                    field, ready.plan.root, self._renders, self._dialect, granted
+                )
+            )
         return ready.fields[key]
 
     def _read(self, text: str, name: str | None) -> Document:

@@ -36,10 +36,12 @@ from api.graph.request import (
 )
 from api.graph.schema import schema
 from api.graph.scopes import needed
-from api.graph.statement import Asked, Compiled, Stated
+from api.graph.statement import Asked, Stated
+from api.graph.variants import Statement
 from api.limits import GraphLimits
 from ingest.accept import Busy
 from ingest.audit import Entry, Notes
+from ingest.keeper import NO_INDEXES, Keeper
 from models import values
 from models.database import Database, TimedOut, Unavailable
 from models.dialect_choice import reading
@@ -75,6 +77,7 @@ class Graph:
         notes: Notes | None = None,
         requests_per_minute: int | None = None,
         registered: Registered | None = None,
+        indexes: Keeper | None = None,
     ) -> None:
         self.database = database
         self.queries: Reads = queries or database
@@ -85,6 +88,7 @@ class Graph:
         self.message_bytes_max = message_bytes_max
         self.new_id = new_id
         self.registered = registered
+        self.indexes = indexes
         self.kept = Kept()
         built = schema()
         self.documents = Documents(built, renders(built), reading(database.collation), limits)
@@ -198,15 +202,18 @@ class _Run:
                 statement = self.graph.documents.field_statement(self.ready, field.key)
                 statement.arguments(self._asked(_NOTHING_YET))
 
-    async def read(self, statement: Compiled, stated: Stated | None = None) -> str:
+    async def read(self, statement: Statement, stated: Stated | None = None) -> str:
         """Return the JSON text that a statement gives."""
-        arguments = statement.arguments(self._asked(stated))
+        graph, asked = self.graph, self._asked(stated)
         # What a mutation answers is read where it was written: a replica may not have it yet.
-        graph = self.graph
         source = graph.database if self.mutates else graph.queries
-        rows = await source.read(statement.sql, arguments, graph.limits.seconds_max)
-        text: str = rows[0][0]
-        return text
+        for compiled in (statement.fitting(asked, graph.indexes), statement.plain):
+            arguments = compiled.arguments(asked)
+            rows = await source.read(compiled.sql, arguments, graph.limits.seconds_max)
+            if rows:
+                text: str = rows[0][0]
+                return text
+        raise AssertionError("a statement that stands on no index has a row")
 
     async def query(self, key: str) -> Any:
         """Return what the root field that answers under `key` reads."""
@@ -278,6 +285,9 @@ class _Run:
             limits=graph.limits,
             message_bytes_max=graph.message_bytes_max,
             stated=stated,
+            indexes=NO_INDEXES
+            if (kept := graph.indexes) is None
+            else kept.view(request.caller.workspace),
             requests_per_minute=request.caller.requests_per_minute or graph.requests_per_minute,
         )
 

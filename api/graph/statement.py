@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphql.execution.values import VariableValues
 
 from api.limits import GraphLimits
+from ingest.indexes import Kind
+from ingest.keeper import NO_INDEXES, View
 from models.dialect_read import PlaceKind, Reading
 from models.values import Erased, Micros, Receipt, Workspace
 
@@ -43,18 +46,41 @@ class Asked:
     limits: GraphLimits
     message_bytes_max: int
     stated: Stated | None = None
+    indexes: View = NO_INDEXES
     requests_per_minute: int | None = None
 
 
 Binder = Callable[[Asked], Any]
 
 
+WishName = tuple[Kind, int]
+"""A place of an operation at which an index would help: of what kind, and by which value of the plan."""
+
+Wish = Callable[[Asked], str]
+"""Return the key of the trait of which an index is wished; nothing for that of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The indexes that may be used, and whether one can sort by them; and how many owners are few."""
+
+    indexes: Mapping[WishName, bool] = field(default_factory=dict)
+    few_max: int = 0
+
+
+NOTHING_GRANTED = Granted()
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A statement of one row and column: the JSON of what was asked for."""
+    """A statement of one row and column: the JSON of what was asked for.
+
+    Made for indexes, it gives no row once one of these may not be used any more.
+    """
 
     sql: str
     binders: tuple[Binder, ...]
+    wishes: Mapping[WishName, Wish] = field(default_factory=dict)
 
     def arguments(self, asked: Asked) -> list[Any]:
         """Return the values to bind; raise Failure for input that cannot be used."""
@@ -64,8 +90,18 @@ class Compiled:
 class Draft:
     """A statement while it is being written."""
 
-    def __init__(self, dialect: Reading, *, typed: bool = False) -> None:
+    def __init__(
+        self,
+        dialect: Reading,
+        *,
+        typed: bool = False,
+        granted: Granted = NOTHING_GRANTED,
+    ) -> None:
         self.dialect = dialect
+        self.few_max = granted.few_max
+        self._granted = granted.indexes
+        self._wishes: dict[WishName, Wish] = {}
+        self._used: dict[WishName, None] = {}
         # Whether objects behind an interface say their type, for an executor that reads them.
         self.typed = typed
         self._bound: list[tuple[Binder, PlaceKind]] = []
@@ -89,8 +125,31 @@ class Draft:
         self._aliases += 1
         return f"{letter}{self._aliases}"
 
+    def granted(self, name: WishName, wish: Wish) -> bool | None:
+        """Wish for an index; return whether one can sort by it, None where it may not be used."""
+        self._wishes[name] = wish
+        if name in self._granted:
+            self._used[name] = None
+        return self._granted.get(name)
+
+    def _while_held(self) -> Sql:
+        """Return the condition that the indexes it was made for are still what they were taken for."""
+        guards = []
+        for name in self._used:
+            kind, wish = name[0], self._wishes[name]
+            number = self.bind_number(partial(_number_of, kind, wish))
+            k, v = self.alias("k"), self.alias("v")
+            where = [f"{k}.id = {number}", f"{k}.kind = {int(kind)}", f"{k}.state = 1"]
+            where.append(f"{k}.key = {self.bind(wish)}")
+            guards.append(self.exists({k: "kept_indexes"}, where))
+            if self._granted[name]:
+                cut = [f"{v}.index_id = {number}", f"{v}.cut = 1"]
+                guards.append(f"NOT {self.exists({v: 'trait_values'}, cut)}")
+        return f" WHERE {' AND '.join(guards)}" if guards else ""
+
     def done(self, sql: Sql) -> Compiled:
         """Return the whole statement that selects one expression, binding what it came to use."""
+        sql += self._while_held()
         binders: list[Binder] = []
         places: dict[str, Sql] = {}
 
@@ -103,7 +162,7 @@ class Draft:
 
         # First, so that it is `?1` in every statement that reads a table.
         _MARK.sub(place, self.workspace if self.workspace in sql else "")
-        return Compiled(f"SELECT {_MARK.sub(place, sql)}", tuple(binders))
+        return Compiled(f"SELECT {_MARK.sub(place, sql)}", tuple(binders), self._wishes)
 
     def stored(
         self, tables: Mapping[str, str], where: Iterable[Sql], beside: Iterable[Sql] = ()
@@ -139,6 +198,10 @@ class Draft:
         # A mark, because only what ends up in the statement may be bound with it.
         self._bound.append((binder, kind))
         return f"@{len(self._bound) - 1}@"
+
+
+def _number_of(kind: Kind, wish: Wish, asked: Asked) -> int:
+    return asked.indexes.numbers[kind, wish(asked)]
 
 
 _MARK = re.compile(r"@([0-9]+)@")

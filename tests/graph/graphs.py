@@ -96,10 +96,8 @@ class Asking:
         for key in keys:
             await self.keeper.declare(self.workspace, Kind.CUSTOMER_TRAIT, key)
             await self.keeper.declare(self.workspace, Kind.ACCOUNT_TRAIT, key)
-        # They are built in one turn, and seen in the next.
-        for _ in range(2):
-            self.keeper.view(self.workspace)
-            await self.keeper.turn()
+        self.keeper.view(self.workspace)
+        await self.keeper.turn()
 
     async def deliver(self, said: Sequence[Mapping[str, Any]], received_at: int = NOW) -> None:
         """Take in Segment messages."""
