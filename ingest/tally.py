@@ -9,7 +9,7 @@ import msgspec
 
 from ingest import flags
 from models.database import Row, Transaction
-from models.values import Entity, Erased, Workspace
+from models.values import Entity, Erased, Kind, Workspace
 
 
 @dataclass(slots=True)
@@ -43,12 +43,14 @@ class Tally:
 
     async def _count(self, customers: list[int]) -> tuple[int, int, int, int]:
         keys = [(number,) for number in customers]
-        identities = await self._lookup("identities", ("id",), ("customer_id",), keys)
+        rows = await self._lookup("identities", ("id", "kind", "seen"), ("customer_id",), keys)
+        # An alias names a device too, should it have been one: it counts once it was seen.
+        identities = [row[0] for row in rows if row[1] == Kind.USER or row[2]]
         held = await self._lookup("customers", ("traits",), ("id",), keys)
         places = await self._lookup("memberships", ("account_id",), ("customer_id",), keys)
         owned = [(int(Entity.CUSTOMER), number) for number in customers]
         flagged = await self._lookup("flags", ("audience_id",), ("entity", "owner_id"), owned)
-        self._identities |= {row[0] for row in identities}
+        self._identities |= {row[0] for row in rows}
         self._audiences |= {row[0] for row in flagged}
         traits = sum(len(msgspec.json.decode(row[0])) for row in held)
         return traits, len(flagged), len(places), len(identities)

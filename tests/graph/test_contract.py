@@ -57,27 +57,6 @@ MISSING = {
         "Customer.traitHistory",
         "Account.traitHistory",
     ],
-    "erasing comes with the operator's side of the log": [
-        "EraseCustomerInput",
-        "ErasePayload",
-        "Erasure",
-        "Mutation.eraseCustomer",
-    ],
-    "keys and audit come with administration by API": [
-        "AuditEntry",
-        "AuditEntryConnection",
-        "AuditEntryEdge",
-        "ApiKeyConnection",
-        "ApiKeyEdge",
-        "Query.apiKeys",
-        "Query.auditLog",
-        "CreateApiKeyInput",
-        "RevokeApiKeyInput",
-        "ApiKeyPayload",
-        "CreateApiKeyPayload",
-        "Mutation.createApiKey",
-        "Mutation.revokeApiKey",
-    ],
     "trait keys and indexes, and what is counted per interval, come with dashboards": [
         "TraitKey",
         "TraitKeyConnection",
@@ -98,7 +77,6 @@ MISSING = {
 # Operations of pages that need what is missing.
 LATER = {
     "CustomerAsOf",
-    "CustomerForms",
     "CustomerListLive",
     "CustomerLive",
     "EventTail",
