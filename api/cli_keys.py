@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from secrets import token_bytes
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from api import auth, keys, terminal
 from api.keys import Key, NewKey, Refused, Tenant, Wanted
 from api.settings import load
 from api.terminal import Json, moment, opened, print_json, workspace_named
+from ingest.audit import Entry
+from models.values import Micros
 
 key_commands = terminal.commands(
     "API keys: make, list and revoke them. A key belongs to one workspace and has scopes. Only a hash of it is stored."
@@ -20,6 +23,8 @@ key_commands = terminal.commands(
 workspace_commands = terminal.commands(
     "Workspaces: tenants that share nothing. A key belongs to one."
 )
+
+_DAY_MICROS = 86_400_000_000
 
 WorkspaceName = Annotated[str, typer.Option("--workspace", help="The workspace it belongs to.")]
 
@@ -35,11 +40,26 @@ def create_key(
     ],
     workspace: WorkspaceName = keys.DEFAULT_WORKSPACE,
     name: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=36_500, help="Days after which it ceases to work. Default: never."),
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="How often it may come in a minute. Default: as CALYX_REQUESTS_PER_MINUTE says.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print it. It is shown this once.
 
     Example: `calyx keys create --scope ingest --name "Segment, production"`
+
+    To change a key for another, make the new one, give it to whoever sends, and revoke the old one:
+    meanwhile both work.
     """
     try:
         scopes = auth.scopes_of(scope)
@@ -47,7 +67,10 @@ def create_key(
         raise Refused(
             f"--scope is {scope!r}: write some of ingest, read, write, admin, with commas"
         ) from None
-    new = asyncio.run(_create(scopes, workspace, name))
+    now = terminal.now()
+    expires_at = None if days is None else now + days * _DAY_MICROS
+    wanted = Wanted(name, scopes, expires_at, requests_per_minute=requests_per_minute)
+    new = asyncio.run(_create(wanted, workspace, now))
     if as_json:
         print_json(_new_key_as_json(new))
         return
@@ -125,12 +148,11 @@ def list_workspaces(as_json: Json = False) -> None:
         typer.echo(f"{tenant.public_id}  {tenant.workspace.name}")
 
 
-async def _create(scopes: frozenset[auth.Scope], workspace: str, name: str) -> NewKey:
+async def _create(wanted: Wanted, workspace: str, now: Micros) -> NewKey:
     async with opened(load()) as database:
         tenant = await workspace_named(database, workspace)
-        return await keys.create(
-            database, tenant.workspace, Wanted(name, scopes), now=terminal.now()
-        )
+        entry = Entry(token_bytes(16), now, None, "keys create")
+        return await keys.create(database, tenant.workspace, wanted, now=now, entry=entry)
 
 
 async def _list(workspace: str) -> list[Key]:
@@ -141,7 +163,9 @@ async def _list(workspace: str) -> list[Key]:
 
 async def _revoke(key_id: str) -> Key:
     async with opened(load()) as database:
-        key = await keys.revoke(database, key_id, terminal.now())
+        now = terminal.now()
+        entry = Entry(token_bytes(16), now, None, "keys revoke")
+        key = await keys.revoke(database, key_id, now, entry)
     if key is None:
         raise Refused(f"there is no key {key_id!r}: `calyx keys list` shows their ids")
     return key
@@ -179,6 +203,7 @@ def _key_as_json(key: Key) -> dict[str, Any]:
         "expiresAt": moment(key.expires_at),
         "revokedAt": moment(key.revoked_at),
         "lastUsedAt": moment(key.last_used_at),
+        "requestsPerMinute": key.requests_per_minute,
     }
 
 

@@ -158,12 +158,13 @@ class Service:
     async def _note_used(self) -> None:
         while True:
             await asyncio.sleep(USED_SECONDS)
-            await self._note_used_once()
+            await asyncio.shield(self._note_used_once())
 
     async def _store_notes(self) -> None:
         while True:
             await asyncio.sleep(NOTES_SECONDS)
-            await self._store_notes_once()
+            # Shielded, here and below: a transaction that is cut off leaves its connection unusable.
+            await asyncio.shield(self._store_notes_once())
 
     async def _store_notes_once(self) -> None:
         opened = self.opened()
@@ -173,14 +174,17 @@ class Service:
 
     async def _forget_audit(self) -> None:
         while True:
-            before = self._clock() - self._settings.audit_days * _DAY_MICROS
-            try:
-                database = self.opened().database
-                for tenant in await keys.workspaces(database):
-                    await audit.forget(database, tenant.workspace, before)
-            except Unavailable as error:
-                log.warning("audit_not_shortened", why=str(error))
+            await asyncio.shield(self._forget_audit_once())
             await asyncio.sleep(FORGET_SECONDS)
+
+    async def _forget_audit_once(self) -> None:
+        database = self.opened().database
+        before = self._clock() - self._settings.audit_days * _DAY_MICROS
+        try:
+            for tenant in await keys.workspaces(database):
+                await audit.forget(database, tenant.workspace, before)
+        except (Unavailable, TimedOut) as error:
+            log.warning("audit_not_shortened", why=str(error))
 
     async def _note_used_once(self) -> None:
         opened = self.opened()

@@ -194,7 +194,7 @@ class Counting:
 
     async def read(self, _sql: str, args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         self.reads += 1
-        row = (args[0], 1, "default", b"k" * 16, "ingest", None, None)
+        row = (args[0], 1, "default", b"k" * 16, "ingest", None, None, None)
         return [row] if self.there else []
 
 
