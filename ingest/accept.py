@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from ingest import audit, canonical
+from ingest import audit, canonical, quarantine
 from ingest.canonical import Unreadable
 from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
+from ingest.quarantine import Entry, Retry
 from ingest.store import Item
 from ingest.writer import QUEUE_LIMITS, Busy, Committed, QueueLimits, Writer
 from models.database import Database
-from models.values import EventType, Message, Micros, Receipt, Workspace
+from models.values import EventType, Held, Message, Micros, Quarantined, Receipt, Workspace
 
 __all__ = [
     "Bounds",
@@ -40,6 +43,7 @@ class Ingest:
         queue: QueueLimits = QUEUE_LIMITS,
         watch: Callable[[Committed], None] = lambda _: None,
     ) -> None:
+        self._database = database
         self._bounds = bounds
         self._writer = Writer(database, queue, watch)
 
@@ -109,3 +113,49 @@ class Ingest:
         if receipt is None:
             raise AssertionError("a message that was asked about has a receipt")
         return receipt
+
+    async def retry(
+        self,
+        workspace: Workspace,
+        key: bytes,
+        *,
+        now: Micros,
+        correction: Any = None,
+    ) -> Receipt | Quarantined | None:
+        """Return, once it is durable, what became of a quarantined message that is tried again.
+
+        It counts as received when it came. A correction that would be held itself is returned as
+        such, and nothing is written; None is the answer where no such message waits. What was
+        retried already is a DUPLICATE, whoever was first.
+        """
+        corrected = correction is not None
+        while True:
+            entry = await quarantine.find(self._database, workspace, key)
+            if entry is None or entry.held is Held.ERASED:
+                return None
+            if entry.held is Held.RETRIED:
+                return await quarantine.settled(self._database, workspace, entry)
+            was = canonical.read(entry.body.encode())
+            parsed = self._again(entry, correction if corrected else was, was)
+            if corrected and isinstance(parsed, Quarantined):
+                return parsed
+            item = Item(parsed, asked=True, retry=Retry(key, now, corrected))
+            answers = await self._writer.submit(workspace, [item], len(parsed.body))
+            if answers[0] is not None:
+                return answers[0]
+            # Somebody was faster: what the entry is now says how to answer.
+
+    def _again(self, entry: Entry, value: Any, was: Any) -> Parsed:
+        """Return a message that is tried again, with the times it came with."""
+        parsed = parse_one(
+            copy.deepcopy(value), Door.SEGMENT, entry.received_at, bounds=self._bounds
+        )
+        if isinstance(parsed, Message) and _said_times(value) == _said_times(was):
+            # Its door may have moved its time by a sender's skew, once and for all.
+            return replace(parsed, at=entry.at, notes=entry.notes)
+        return parsed
+
+
+def _said_times(value: Any) -> tuple[Any, ...]:
+    fields = ("timestamp", "originalTimestamp")
+    return tuple(value.get(name) for name in fields) if isinstance(value, dict) else fields

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import msgspec
-
-from ingest import erasure, flags, log, owners, receipts
+from ingest import erasure, flags, log, owners, quarantine, receipts
 from ingest.log import Fresh, Known
 from ingest.meaning import Place, meaning
 from ingest.message import Parsed
 from ingest.owners import Said
+from ingest.quarantine import Holding, Retry
 from ingest.refold import refold, take_place
 from ingest.working import Working
 from models.database import Raced, Transaction
@@ -20,54 +19,34 @@ from models.values import (
     Entity,
     Erased,
     Identifier,
-    Message,
     Outcome,
     Quarantined,
     Receipt,
     Veil,
     Workspace,
-    erased_quarantine_key,
-    erasure_hash,
-    message_key,
-    quarantine_key,
 )
 
 
 class Item(NamedTuple):
-    """One message to save, and whether anyone asked what becomes of it."""
+    """One message to save, whether anyone asked what becomes of it, and of which entry it is a retry."""
 
     parsed: Parsed
     asked: bool
-
-
-_QUARANTINE = (
-    "id",
-    "key",
-    "message_id",
-    "message_key",
-    "hash",
-    "reason",
-    "at",
-    "received_at",
-    "retried_at",
-    "erased",
-    "notes",
-    "body",
-)
+    retry: Retry | None = None
 
 
 async def save(
     tx: Transaction, workspace: Workspace, items: Sequence[Item]
 ) -> list[Receipt | None]:
-    """Store what is new and fold it in; return a receipt for each item that was asked about."""
+    """Store what is new and fold it in; return a receipt for each item that was asked about.
+
+    None is also the answer to the retry of an entry that does not wait any more.
+    """
     await tx.enter(workspace.id)
     oblivion = await erasure.Oblivion.load(tx, workspace)
     answers: list[Receipt | None] = [None] * len(items)
     await _quarantine(tx, workspace, items, answers, oblivion)
-    places = [i for i, item in enumerate(items) if isinstance(item.parsed, Message)]
-    batch = [
-        log.keyed(workspace, item.parsed) for item in items if isinstance(item.parsed, Message)
-    ]
+    places, batch = await _messages(tx, workspace, items, oblivion)
     fresh, known = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
     is_fresh = {id(one) for one in fresh}
     working = Working(tx, workspace)
@@ -200,6 +179,25 @@ async def _take_people(working: Working, said: list[Said]) -> None:
             person.refold = True
 
 
+async def _messages(
+    tx: Transaction, workspace: Workspace, items: Sequence[Item], oblivion: erasure.Oblivion
+) -> tuple[list[int], list[Fresh]]:
+    """Return the messages among `items` with their places; retries only if they are the first."""
+    places: list[int] = []
+    batch: list[Fresh] = []
+    for place, item in enumerate(items):
+        message = item.parsed
+        if isinstance(message, Quarantined):
+            continue
+        if item.retry is not None and not await quarantine.release(
+            tx, workspace, oblivion.secret, item.retry, message
+        ):
+            continue
+        places.append(place)
+        batch.append(log.keyed(workspace, message))
+    return places, batch
+
+
 async def _quarantine(
     tx: Transaction,
     workspace: Workspace,
@@ -208,44 +206,16 @@ async def _quarantine(
     oblivion: erasure.Oblivion,
 ) -> None:
     held = [
-        (i, item.parsed) for i, item in enumerate(items) if isinstance(item.parsed, Quarantined)
+        (place, Holding(item.parsed, item.retry))
+        for place, item in enumerate(items)
+        if isinstance(item.parsed, Quarantined)
     ]
     if not held:
         return
-    keys = {i: quarantine_key(workspace.name, one.identity) for i, one in held}
-    erased = set()
-    for i, one in held:
-        if await oblivion.covers(one.subject, one.at, one.received_at):
-            erased.add(i)
-            keys[i] = erased_quarantine_key(oblivion.secret, keys[i])
-    rows = await tx.lookup(
-        "quarantine", ("key",), ("key",), workspace.id, [(key,) for key in keys.values()]
-    )
-    known = {row[0] for row in rows}
-    numbers = iter(await tx.new_ids("quarantine", workspace.id, len(held)))
-    for place, one in held:
-        key, gone = keys[place], place in erased
-        if key not in known:
-            body = "" if gone else one.body
-            mark = None if one.subject is None else erasure_hash(oblivion.secret, one.subject)
-            row = (
-                *(next(numbers), key, one.message_id, message_key(workspace.name, one.message_id)),
-                *(mark, one.reason.value, one.at, one.received_at, None, int(gone)),
-                *(_notes(one.notes), body),
-            )
-            await tx.insert("quarantine", _QUARANTINE, workspace.id, [row])
-        outcome = Outcome.DUPLICATE if key in known else Outcome.QUARANTINED
-        known.add(key)
-        if gone:
-            outcome = Outcome.ERASED
+    receipts = await quarantine.hold(tx, workspace, oblivion, [each for _, each in held])
+    for (place, _), receipt in zip(held, receipts, strict=True):
         if items[place].asked:
-            answers[place] = Receipt(
-                one.message_id, outcome, one.received_at, one.reason, one.notes, None, key
-            )
-
-
-def _notes(notes: Iterable[str]) -> str | None:
-    return msgspec.json.encode(list(notes)).decode() if notes else None
+            answers[place] = receipt
 
 
 def _duplicate(one: Fresh, first: Known | None) -> Receipt:

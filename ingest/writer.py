@@ -215,7 +215,7 @@ class Writer:
             raise
         except Exception:  # noqa: BLE001 (whatever it is, it concerns one of them)
             if len(items) == 1:
-                held = [Item(hold(items[0].parsed), items[0].asked)]
+                held = [items[0]._replace(parsed=hold(items[0].parsed))]
                 return await self._database.write(lambda tx: save(tx, workspace, held))
         middle = len(items) // 2
         first = await self._save_around(workspace, items[:middle])

@@ -65,6 +65,15 @@ class Veil(IntEnum):
     DELETE = 2
 
 
+class Held(IntEnum):
+    """What became of a quarantined body, as numbered in its entry."""
+
+    WAITS = 0
+    ERASED = 1
+    # It was retried and is an event now; of the entry only a keyed hash is left.
+    RETRIED = 2
+
+
 class Reason(StrEnum):
     """Why a message is quarantined."""
 
