@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ingest import mend
 from ingest.compare import NAMES, Place, Suspects
-from ingest.progress import Progress
+from ingest.progress import Progress, counting
 from ingest.turns import in_turns
 from models.database import Database, Row, Transaction
 from models.values import Entity, Identifier, Kind, Workspace
@@ -54,12 +54,6 @@ class Mending:
 
     async def _all(self, step: str, items: Iterable[T], work: Work[T]) -> None:
         todo = list(items)
-        done = 0
-
-        def watch(count: int) -> None:
-            nonlocal done
-            done += count
-            self.progress(step, done, len(todo))
 
         async def some(tx: Transaction, part: list[T]) -> None:
             await tx.enter(self.workspace.id)
@@ -67,6 +61,7 @@ class Mending:
             await tx.alone(self.workspace.id)
             await work(tx, self.workspace, part)
 
+        watch = counting(self.progress, step, len(todo))
         left = await in_turns(self.live, todo, some, watch)
         # What could not be read may have been mended since, with its neighbours.
         if left and len(left) < len(todo):

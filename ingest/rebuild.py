@@ -7,12 +7,14 @@ log as it is by then, a few customers or accounts in one transaction; then all i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ingest.beside import Heard, make_state
 from ingest.compare import Difference, Suspects, differences
 from ingest.mending import Mending
 from ingest.naming import told
-from ingest.progress import Progress
+from ingest.progress import Progress, counting, quiet
+from ingest.state_hash import state_hash
 from models.database import Database, Row
 from models.database_snapshot import Snapshot, open_snapshot
 from models.values import Workspace
@@ -35,6 +37,8 @@ class Verdict:
     differences: int = 0
     broken: list[Row] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
+    # Of the state, where it was asked for and the state is what the log says.
+    hash: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -42,27 +46,35 @@ class Verdict:
         return self.difference is None
 
 
-async def check(url: str, beside: Database, workspace: Workspace, progress: Progress) -> Verdict:
+async def check(
+    url: str,
+    beside: Database,
+    workspace: Workspace,
+    progress: Progress = quiet,
+    hash_in: Path | None = None,
+) -> Verdict:
     """Return whether the state of a workspace is, at this moment, what its log says.
 
-    `beside` is of `open_beside`, and holds the state as the log says it when this returns.
+    `beside` is of `open_beside`. Where a folder is given to sort in, the state is hashed, too.
     """
     async with open_snapshot(url) as live:
         total = await _count(live, workspace)
-        done = 0
-
-        def watch(events: int) -> None:
-            nonlocal done
-            done += events
-            progress("Folding the log", done, total)
-
+        watch = counting(progress, "Folding the log", total)
         heard = await make_state(beside, live, workspace, watch)
         async with open_snapshot(beside.url) as made:
-            return await _compare(live, made, workspace, heard, progress)
+            verdict = await _compare(live, made, workspace, heard, progress)
+            if hash_in is not None and verdict.ok:
+                watch = counting(progress, "Hashing the state", total)
+                verdict.hash = await state_hash(made, live, workspace, hash_in, watch)
+    return verdict
 
 
 async def rebuild(
-    live: Database, beside: Database, workspace: Workspace, progress: Progress
+    live: Database,
+    beside: Database,
+    workspace: Workspace,
+    progress: Progress = quiet,
+    hash_in: Path | None = None,
 ) -> list[Verdict]:
     """Make the state of a workspace what its log says; return what each round found, the last nothing.
 
@@ -70,7 +82,7 @@ async def rebuild(
     """
     verdicts: list[Verdict] = []
     while len(verdicts) < ROUNDS_MAX:
-        verdict = await check(live.url, beside, workspace, progress)
+        verdict = await check(live.url, beside, workspace, progress, hash_in)
         verdicts.append(verdict)
         if verdict.ok:
             return verdicts

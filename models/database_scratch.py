@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from models.connection import Database
+from models.connection import Database, Row
 from models.database_sqlite import SqliteDatabase
 
 
@@ -24,3 +25,31 @@ class _Scratch(SqliteDatabase):
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -65536")
+
+
+class Pile:
+    """Rows of one width that come in any order and are read in theirs; they lie in a file of `folder`."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        path.unlink(missing_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._columns = ", ".join(f"c{place}" for place in range(width))
+        self._places = ", ".join("?" * width)
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(f"CREATE TABLE pile ({self._columns})")
+
+    def add(self, rows: list[Row]) -> None:
+        """Put rows on it."""
+        sql = f"INSERT INTO pile VALUES ({self._places})"
+        self._connection.execute("BEGIN")
+        self._connection.executemany(sql, rows)
+        self._connection.execute("COMMIT")
+
+    def sorted(self) -> Iterator[Row]:
+        """Yield all rows in the order of their columns, absent values first, text by bytes."""
+        yield from self._connection.execute(f"SELECT * FROM pile ORDER BY {self._columns}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

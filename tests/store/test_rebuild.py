@@ -15,7 +15,6 @@ from sqlmodel import SQLModel
 
 from ingest.beside import open_beside
 from ingest.compare import WHOLE_ROW
-from ingest.progress import quiet
 from ingest.rebuild import Unmendable, check, rebuild
 from ingest.replay import digest, dump
 from models.database import Database, Transaction
@@ -41,8 +40,9 @@ def test_the_state_is_what_the_log_says_cell_for_cell(template: Template, tmp_pa
                 rng = random.Random(seed)
                 async with opened(url) as live:
                     await save_batches(live, rearranged(rng, random_history(rng, 40)))
-                verdict = await check(url, beside, DEFAULT, quiet)
-                assert verdict.ok, (seed, str(verdict.difference))
+                    verdict = await check(url, beside, DEFAULT, hash_in=tmp_path)
+                    assert verdict.ok, (seed, str(verdict.difference))
+                    assert verdict.hash == digest(await dump(live, DEFAULT))
 
     asyncio.run(hold_to_the_log())
 
@@ -117,7 +117,7 @@ async def test_one_planted_cell_is_named_and_mended(
             row = await one_row(live, table, column)
             value = wrong(row[column], table, column)
             await change(live, table, row, column, value)
-            found = (await rebuild(live, beside, DEFAULT, quiet))[0].difference
+            found = (await rebuild(live, beside, DEFAULT))[0].difference
             assert found is not None, f"nobody saw that {column} changed"
             assert found.table.split()[0] == table, (column, str(found))
             assert found.column in {column, WHOLE_ROW}, str(found)
@@ -132,11 +132,11 @@ async def test_rows_too_few_and_too_many_are_named_and_mended(
     async with both(filled, tmp_path) as (live, beside):
         row = await one_row(live, table, key_of(table)[-1])
         await remove(live, table, row)
-        found = (await rebuild(live, beside, DEFAULT, quiet))[0]
+        found = (await rebuild(live, beside, DEFAULT))[0]
         assert found.difference is not None
         assert found.difference.stored in {"not there", None}, str(found.difference)
         await add(live, table, row | different(table, row))
-        found = (await rebuild(live, beside, DEFAULT, quiet))[0]
+        found = (await rebuild(live, beside, DEFAULT))[0]
         # The name of an audience in which nobody ever was means nothing.
         if table != "audiences":
             assert found.difference is not None
@@ -153,7 +153,7 @@ async def test_everything_lost_but_the_log_is_made_again(filled: str, tmp_path: 
                     await tx.fetch(f"DELETE FROM {table} WHERE workspace_id = ?1", (DEFAULT.id,))
 
         await live.write(lose)
-        await rebuild(live, beside, DEFAULT, quiet)
+        await rebuild(live, beside, DEFAULT)
         assert digest(await dump(live, DEFAULT)) == before
 
 
@@ -166,7 +166,7 @@ async def test_what_cannot_be_read_at_all_is_mended(filled: str, tmp_path: Path)
                 await tx.fetch(sql, (DEFAULT.id,))
 
         await live.write(scrawl)
-        assert len(await rebuild(live, beside, DEFAULT, quiet)) == 2
+        assert len(await rebuild(live, beside, DEFAULT)) == 2
 
 
 async def test_a_log_that_is_not_as_it_was_written_is_named_and_left_alone(
@@ -176,11 +176,11 @@ async def test_a_log_that_is_not_as_it_was_written_is_named_and_left_alone(
         await save_batches(live, [KEPT])
         sql = "UPDATE events SET body = replace(body, 'Kept', 'Not kept') WHERE workspace_id = ?1"
         await live.write(lambda tx: tx.fetch(sql, (DEFAULT.id,)))
-        found = (await check(database_url, beside, DEFAULT, quiet)).difference
+        found = (await check(database_url, beside, DEFAULT)).difference
         assert found is not None
         assert (found.table, found.column, found.row) == ("events", "body", {"messageId": "kept3"})
         with pytest.raises(Unmendable, match="restore it from a backup"):
-            await rebuild(live, beside, DEFAULT, quiet)
+            await rebuild(live, beside, DEFAULT)
 
 
 async def remove(live: Database, table: str, row: dict[str, Any]) -> None:
