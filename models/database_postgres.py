@@ -88,6 +88,10 @@ class PostgresDatabase:
                     alone |= {wish.workspace}
                 except (Raced, SerializationError, DeadlockDetectedError):
                     continue
+                except asyncio.CancelledError:
+                    # Cut off in its BEGIN it would take the next one into itself, and never commit.
+                    await self._drop()
+                    raise
                 except (PostgresError, *BROKEN_OFF) as error:
                     if isinstance(error, PostgresError) and not is_passing(error):
                         raise

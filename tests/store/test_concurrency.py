@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from ingest.accept import Door, Ingest
 from ingest.replay import State, digest, dump
-from models.database import Database, open_database
-from tests.databases import DEFAULT, PostgresTemplate, SqliteTemplate, save_batches, state_after
+from models.database import Database, Transaction, open_database
+from tests.databases import (
+    DEFAULT,
+    PostgresTemplate,
+    SqliteTemplate,
+    opened,
+    save_batches,
+    state_after,
+)
 from tests.laws.histories import random_history
 from tests.laws.model import Delivery
 from tests.laws.test_law import cut
@@ -88,3 +97,29 @@ async def _state_after_all(url: str, shares: Sequence[Sequence[Sequence[Delivery
     finally:
         for database in databases:
             await database.close()
+
+
+async def test_a_write_that_is_given_up_takes_no_later_one_with_it(
+    database_url: str,
+) -> None:
+    """Given up at any moment, its BEGIN included: what is acknowledged after it is durable."""
+    database = await open_database(database_url, readers=1)
+
+    async def note(tx: Transaction, number: int) -> None:
+        row = (number, bytes(15) + bytes([number]), "k", "", "", 1)
+        columns = ("id", "key", "name", "prefix", "scopes", "created_at")
+        key = bytes([number]) * 32
+        await tx.insert("api_keys", (*columns, "hash"), DEFAULT.id, [(*row, key)])
+
+    for turns in range(12):
+        given_up = asyncio.ensure_future(database.write(partial(note, number=100 + turns)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        with suppress(asyncio.CancelledError):
+            await given_up
+        await database.write(partial(note, number=turns))
+    await database.close()
+    async with opened(database_url) as again:
+        stored = {row[0] for row in await again.read("select id from api_keys")}
+    assert stored >= set(range(12))
