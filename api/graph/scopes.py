@@ -8,7 +8,7 @@ from api.auth import Scope
 
 _READ = (
     "node nodes customer customers account accounts audience audiences traitKeys"
-    " event events receipt quarantine explain stats viewer"
+    " events receipt quarantine explain stats viewer"
 )
 _WRITE = (
     "signUp identify createAccount updateAccount deleteAccount addUserToAccount"

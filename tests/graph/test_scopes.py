@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from graphql import (
+    GraphQLEnumType,
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLInputType,
@@ -95,5 +96,7 @@ def literal(kind: GraphQLInputType) -> str:
             if isinstance(field.type, GraphQLNonNull)
         )
         return f"{{{inner}}}"
-    known = {"DateTime": '"2026-07-01T00:00:00Z"', "JSON": "{}", "Entity": "CUSTOMER"}
+    if isinstance(kind, GraphQLEnumType):
+        return next(iter(kind.values))
+    known = {"DateTime": '"2026-07-19T00:00:00Z"', "JSON": "{}"}
     return known.get(get_named_type(kind).name, '"x"')
