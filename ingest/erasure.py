@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from ingest import log, regroup
@@ -27,8 +27,10 @@ from models.values import (
     Veil,
     Workspace,
     erased_event_key,
+    erased_message_id,
     erased_quarantine_key,
     erasure_hash,
+    message_key,
 )
 
 _CARRIED, _ALIASED = 0, 1
@@ -254,10 +256,11 @@ class Oblivion:
             message = log.restore(row[1:7])
             hidden = veil(message)
             forgotten.append((message, meaning(message)))
+            kept_id = await self._forget_message_id(message.message_id)
             kept = (
                 number,
-                erased_event_key(self.secret, key),
-                hidden.message_id,
+                erased_event_key(self.secret, self.workspace.name, message.message_id, key),
+                kept_id,
                 kind,
                 hidden.name,
             )
@@ -280,8 +283,8 @@ class Oblivion:
         """Empty the waiting bodies that name an identity; return how many."""
         forgotten = 0
         tx, workspace = self.tx, self.workspace.id
-        columns = ("id", "key", "at", "received_at", "erased")
-        for number, key, at, received_at, erased in await tx.lookup(
+        columns = ("id", "key", "at", "received_at", "erased", "message_id")
+        for number, key, at, received_at, erased, message_id in await tx.lookup(
             "quarantine", columns, ("hash",), workspace, [(mark,)]
         ):
             if not erased and self._is_erased(mark, at, received_at):
@@ -290,18 +293,37 @@ class Oblivion:
                     " WHERE workspace_id = ?1 AND id = ?2"
                 )
                 await tx.fetch(sql, (workspace, number, erased_quarantine_key(self.secret, key)))
+                await self._forget_message_id(message_id)
                 forgotten += 1
         return forgotten
+
+    async def _forget_message_id(self, message_id: str) -> str:
+        """Return what stays of a messageId, also in what was held before it became an event."""
+        kept, name = erased_message_id(self.secret, message_id), self.workspace.name
+        if kept != message_id:
+            sql = (
+                "UPDATE quarantine SET message_id = ?4, message_key = ?5"
+                " WHERE workspace_id = ?1 AND message_key = ?2 AND message_id = ?3"
+            )
+            old, new = message_key(name, message_id), message_key(name, kept)
+            await self.tx.fetch(sql, (self.workspace.id, old, message_id, kept, new))
+        return kept
 
     def _screen_one(self, one: Fresh) -> Fresh:
         message = one.message
         if message.veil is Veil.DELETE:
-            return Fresh(erased_event_key(self.secret, one.key), veil(message))
+            return self._hidden(one)
         if message.subject is None:
             return one
         if not self._is_erased(self._hash(message.subject), message.at, message.received_at):
             return one
-        return Fresh(erased_event_key(self.secret, one.key), veil(message))
+        return self._hidden(one)
+
+    def _hidden(self, one: Fresh) -> Fresh:
+        message_id = one.message.message_id
+        key = erased_event_key(self.secret, self.workspace.name, message_id, one.key)
+        kept = erased_message_id(self.secret, message_id)
+        return Fresh(key, replace(veil(one.message), message_id=kept))
 
     async def _remember_edges(self, working: Working, edges: Edges) -> None:
         """Keep erased links as hashes, and let the identities that live on be found by theirs."""

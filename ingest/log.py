@@ -59,7 +59,10 @@ async def unknown(
     # What is stored by what was sent: erased events are known by keyed hashes only.
     sent = {key: key for key in first}
     if secret is not None:
-        sent |= {erased_event_key(secret, key): key for key in first}
+        sent |= {
+            erased_event_key(secret, workspace.name, fresh.message.message_id, key): key
+            for key, fresh in first.items()
+        }
     columns, sought = ("key", "received_at", "veil"), [(key,) for key in sent]
     rows = await tx.lookup("events", columns, ("key",), workspace.id, sought)
     known = {sent[key]: Known(received_at, Veil(veil)) for key, received_at, veil in rows}

@@ -20,6 +20,7 @@ from models.values import (
     Receipt,
     Veil,
     Workspace,
+    erased_message_id,
     erased_quarantine_key,
     erasure_hash,
     message_key,
@@ -161,8 +162,9 @@ async def _hold_new(
         if not there:
             who = None if one.subject is None else erasure_hash(oblivion.secret, one.subject)
             held = Held.ERASED if gone else Held.WAITS
+            kept = erased_message_id(oblivion.secret, one.message_id) if gone else one.message_id
             row = (
-                *(next(numbers), key, one.message_id, message_key(workspace.name, one.message_id)),
+                *(next(numbers), key, kept, message_key(workspace.name, kept)),
                 *(who, one.reason.value, one.at, one.received_at, None, int(held)),
                 *(None if gone else _notes(one.notes), "" if gone else one.body),
             )

@@ -62,6 +62,8 @@ async def save(
         if id(one) in is_fresh:
             now, (_, states) = stated[one.key]
             found = receipts.receipt(working, now, states, shared)
+            # It is told under the id it came with, whatever is kept of that.
+            found = replace(found, message_id=one.message.message_id)
             answers[place] = replace(found, erased=erased) if states.erases else found
         else:
             answers[place] = _duplicate(one, known.get(one.key))

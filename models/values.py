@@ -13,6 +13,9 @@ Micros = int
 JsonText = str
 """A value in canonical JSON (docs/semantics.md, section 9). Equal texts are equal values."""
 
+DERIVED = "derived:"
+"""What the messageId begins with that is made of a message that has none."""
+
 NULL: JsonText = "null"
 TRUE: JsonText = "true"
 FALSE: JsonText = "false"
@@ -241,9 +244,17 @@ def erasure_hash(secret: bytes, identifier: Identifier) -> bytes:
     return sha256(secret + text).digest()[:16]
 
 
-def erased_event_key(secret: bytes, key: bytes) -> bytes:
-    """Return the key of an erased event: its content's half becomes a keyed hash."""
-    return key[:8] + sha256(secret + key).digest()[:8]
+def erased_message_id(secret: bytes, message_id: str) -> str:
+    """Return what stays of an erased messageId: one that was derived tells of the content."""
+    if not message_id.startswith(DERIVED):
+        return message_id
+    return DERIVED + sha256(secret + b"\0message\0" + message_id.encode()).hexdigest()[:32]
+
+
+def erased_event_key(secret: bytes, workspace: str, message_id: str, key: bytes) -> bytes:
+    """Return the key of an erased event: what came of its content becomes a keyed hash."""
+    kept = erased_message_id(secret, message_id)
+    return message_key(workspace, kept) + sha256(secret + key).digest()[:8]
 
 
 def _hash(workspace: str, kind: str, text: str) -> bytes:

@@ -6,13 +6,18 @@ that order of arrival has no way in, but for one: of two copies the one listed f
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, TypeVar
 
 from tests.laws import model_bytes, model_traits
 from tests.laws.model_message import Delivery, Event, Quarantined, Stamp, read
 from tests.laws.model_says import SAID_NOTHING, Says, say
 from tests.laws.model_traits import Write
+
+Stored = TypeVar("Stored", Event, Quarantined)
+# Of the workspace in which tests tell what is judged here.
+ERASURE_KEY = b"a key of thirty-two bytes, fixed"
 
 __all__ = ["Delivery", "as_of", "dump", "read", "state"]
 
@@ -34,7 +39,16 @@ def as_of(deliveries: Iterable[Delivery], at: int) -> dict[str, Any]:
 
 
 def _known(events: list[Event], quarantined: list[Quarantined]) -> dict[str, Any]:
-    world = _World.of(events, _erased(events))
+    erased = _erased(events)
+    # What was derived of the content is told no more, and orders by what stands in its place.
+    shown = {
+        id(event): _hidden(event) if event in erased or event.type == "delete" else event
+        for event in events
+    }
+    quarantined = [_hidden(held) if _forgotten(held, events) else held for held in quarantined]
+    erased = [shown[id(event)] for event in events if event in erased]
+    events = sorted(shown.values(), key=lambda event: event.stamp)
+    world = _World.of(events, erased)
     return {
         "customers": {rep: _customer(world, rep) for rep in sorted(world.sightings)},
         "accounts": {group: _account(world, group) for group in sorted(world.account_events)},
@@ -156,6 +170,14 @@ def _erased(events: list[Event]) -> list[Event]:
 def _forgotten(held: Quarantined, events: list[Event]) -> bool:
     """Return whether some delete erases a body that waits: nothing of it is kept but its receipt."""
     return any(_erases(delete, held, events) for delete in events if delete.type == "delete")
+
+
+def _hidden(stored: Stored) -> Stored:
+    """Of an erased event stays its messageId, but a keyed hash of one that was derived (0024)."""
+    if not stored.message_id.startswith("derived:"):
+        return stored
+    digest = sha256(ERASURE_KEY + b"\0message\0" + stored.message_id.encode()).hexdigest()
+    return replace(stored, message_id=f"derived:{digest[:32]}")
 
 
 def _erases(delete: Event, event: Event | Quarantined, events: list[Event]) -> bool:
