@@ -23,8 +23,10 @@ _READ = (
 )
 _MADE = (
     *("events", "identities", "links", "aliases", "customers", "accounts", "memberships"),
-    *("audiences", "flags", "intervals", "workspaces"),
+    *("audiences", "flags", "intervals", "kept_indexes", "trait_values", "words", "workspaces"),
 )
+_INDEX = ("id", "kind", "key", "state", "hot", "asked_at", "stage", "done")
+_INDEXES = f"SELECT {', '.join(_INDEX)} FROM kept_indexes WHERE workspace_id = ?1 AND state = 1"
 
 _BROKEN_MAX = 100
 """Rows that are told of; who has so many has lost the log."""
@@ -57,7 +59,8 @@ async def make_state(
     beside: Database, snapshot: Snapshot, workspace: Workspace, watch: Watch
 ) -> Heard:
     """Fold the whole log of a workspace into `beside`, where there may be another state of it."""
-    await beside.write(lambda tx: _begin(tx, workspace))
+    indexes = [row async for row in snapshot.rows(_INDEXES, (workspace.id,))]
+    await beside.write(lambda tx: _begin(tx, workspace, indexes))
     heard = Heard()
     async for batch in _batches(snapshot, workspace):
         read = [_fresh(workspace, row, heard.broken) for row in batch]
@@ -82,12 +85,14 @@ def _fresh(workspace: Workspace, row: Row, broken: list[Row]) -> Fresh | None:
     return Fresh(bytes(key), log.restore((key, message_id, at, received_at, veil, body)))
 
 
-async def _begin(tx: Transaction, workspace: Workspace) -> None:
+async def _begin(tx: Transaction, workspace: Workspace, indexes: list[Row]) -> None:
     for table in _MADE:
         by = "id" if table == "workspaces" else "workspace_id"
         await tx.fetch(f"DELETE FROM {table} WHERE {by} = ?1", (workspace.id,))
     sql = "INSERT INTO workspaces (id, name, created_at, erasure_key) VALUES (?1, ?2, 0, ?3)"
     await tx.fetch(sql, (workspace.id, workspace.name, b""))
+    # So that they are kept here, too, from the first event on.
+    await tx.insert("kept_indexes", _INDEX, workspace.id, indexes)
 
 
 async def _batches(snapshot: Snapshot, workspace: Workspace) -> AsyncIterator[list[Row]]:

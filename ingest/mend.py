@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from ingest import log, soundness
 from ingest.erasure import Oblivion
 from ingest.fold import Account, Customer
+from ingest.indexes import WORD_COLUMNS, Holder, word_rows
 from ingest.log import Fresh
 from ingest.meaning import Meaning, meaning
 from ingest.refold import refold
@@ -31,6 +32,11 @@ from models.values import (
 
 _EVENT = ("id", "key", "message_id", "at", "received_at", "veil", "body", "notes")
 _FLAG_KEY = ("entity", "owner_id", "audience_id")
+_TABLES = {Entity.CUSTOMER: "customers", Entity.ACCOUNT: "accounts"}
+_WORDS = {
+    Entity.CUSTOMER: (("email_folded", "name_folded"), Holder.CUSTOMER),
+    Entity.ACCOUNT: (("group_id_folded", "name_folded"), Holder.ACCOUNT),
+}
 
 
 async def people(tx: Transaction, workspace: Workspace, names: Iterable[Identifier]) -> None:
@@ -54,6 +60,8 @@ async def people(tx: Transaction, workspace: Workspace, names: Iterable[Identifi
     await _clear(tx, workspace, Entity.CUSTOMER, numbers)
     await regroup(working, numbers)
     await refold(working)
+    # Words of an identity are written when it is made: so as if it were.
+    working.indexed.named.update((n, one.name.text.lower()) for n, one in working.by_id.items())
     await working.write_state()
 
 
@@ -262,9 +270,18 @@ async def _clear(
     rows = await tx.lookup("flags", ("audience_id", "owner_id"), _FLAG_KEY[:2], workspace.id, keys)
     await tx.delete("intervals", ("audience_id", "owner_id"), workspace.id, rows)
     await tx.delete("flags", _FLAG_KEY[:2], workspace.id, keys)
+    numbers = [(owner,) for owner in owners]
     if entity is Entity.CUSTOMER:
-        places = [(owner,) for owner in owners]
-        await tx.delete("memberships", ("customer_id",), workspace.id, places)
+        await tx.delete("memberships", ("customer_id",), workspace.id, numbers)
+    sql = "SELECT id FROM kept_indexes WHERE workspace_id = ?1 AND kind = ?2"
+    kept = await tx.fetch(sql, (workspace.id, int(entity)))
+    values = [(index, owner) for (index,) in kept for owner in owners]
+    await tx.delete("trait_values", ("index_id", "owner_id"), workspace.id, values)
+    # Words are not found by whose they are, but by what they say.
+    columns, holder = _WORDS[entity]
+    rows = await tx.lookup(_TABLES[entity], ("id", *columns), ("id",), workspace.id, numbers)
+    words = [row for owner, *texts in rows for row in word_rows(holder, owner, texts)]
+    await tx.delete("words", WORD_COLUMNS, workspace.id, words)
 
 
 async def _take_key(

@@ -75,14 +75,17 @@ class Reference:
     place: tuple[str, ...] = ("id",)
     # What else must be so for the column to mean that table.
     condition: str = ""
+    # Which row it refers to, where that is not the one of this number.
+    meant: str = ""
 
     async def dangling(self, snapshot: Snapshot, workspace: int) -> AsyncIterator[Entry]:
         """Yield the number and the place of each row that refers to a row that is not there."""
         place = ", ".join(f't."{name}"' for name in self.place)
+        meant = self.meant or f'r.id = t."{self.column}"'
         sql = (
             f'SELECT t."{self.column}", {place} FROM {self.table} t WHERE t.workspace_id = ?1'
-            f' AND t."{self.column}" IS NOT NULL{self.condition} AND NOT EXISTS (SELECT 1 FROM'
-            f' {self.target} r WHERE r.workspace_id = ?1 AND r.id = t."{self.column}") ORDER BY {place}'
+            f' AND t."{self.column}" IS NOT NULL{self.condition} AND NOT EXISTS'
+            f" (SELECT 1 FROM {self.target} r WHERE r.workspace_id = ?1 AND {meant}) ORDER BY {place}"
         )
         async for row in snapshot.rows(sql, (workspace,)):
             yield Entry(row[:1], row[1:])
@@ -124,10 +127,16 @@ _ALIAS = ("previous", "owner")
 _MEMBERSHIP = ("customer_id", "account_id")
 _FLAG = ("entity", "owner_id", "audience_id")
 _INTERVAL = ("audience_id", "owner_id", "entered_at")
+_VALUE = ("index_id", "owner_id")
+_WORD = ("kind", "word", "owner_id")
 
 
-def _of_owner(entity: int) -> dict[str, tuple[str, ...]]:
-    return {"companies" if entity else "people": ("owner",)}
+def _people(owners: str) -> tuple[str, ...]:
+    return () if owners == "accounts" else ("owner",)
+
+
+def _companies(owners: str) -> tuple[str, ...]:
+    return ("owner",) if owners == "accounts" else ()
 
 
 def _flags(entity: int, owners: str) -> Stream:
@@ -137,7 +146,8 @@ def _flags(entity: int, owners: str) -> Stream:
         _own("member", "since", "origin", "computation_id", "runs"),
         f"flags t{_AUDIENCE} AND t.entity = {entity}{_joined(owners, 'o', 'owner_id')}",
         place=_FLAG,
-        **_of_owner(entity),
+        people=_people(owners),
+        companies=_companies(owners),
     )
 
 
@@ -148,7 +158,8 @@ def _intervals(entity: int, owners: str) -> Stream:
         _own("left_at"),
         f"intervals t{_AUDIENCE} AND a.entity = {entity}{_joined(owners, 'o', 'owner_id')}",
         place=_INTERVAL,
-        **_of_owner(entity),
+        people=_people(owners),
+        companies=_companies(owners),
     )
 
 
@@ -156,6 +167,39 @@ def _of_entity(entity: int) -> str:
     return (
         " AND EXISTS (SELECT 1 FROM audiences a WHERE a.workspace_id = ?1"
         f" AND a.id = t.audience_id AND a.entity = {entity})"
+    )
+
+
+def _words(kind: int, owners: str) -> Stream:
+    return Stream(
+        f"words of {owners}",
+        {"owner": "o.key", **_own("word")},
+        {},
+        f"words t JOIN kept_indexes k ON k.workspace_id = ?1 AND k.kind = 2 AND k.state = 1"
+        f" AND t.kind = {kind}{_joined(owners, 'o', 'owner_id')}",
+        place=_WORD,
+        people=_people(owners),
+        companies=_companies(owners),
+    )
+
+
+def _values(entity: int, owners: str) -> Stream:
+    return Stream(
+        f"trait_values of {owners}",
+        {"owner": "o.key", **_own("index_id")},
+        _own("key", "place", "folded", "cut"),
+        f"trait_values t JOIN kept_indexes k ON k.workspace_id = ?1 AND k.id = t.index_id"
+        f" AND k.kind = {entity} AND k.state = 1{_joined(owners, 'o', 'owner_id')}",
+        place=_VALUE,
+        people=_people(owners),
+        companies=_companies(owners),
+    )
+
+
+def _of_index(entity: int) -> str:
+    return (
+        " AND EXISTS (SELECT 1 FROM kept_indexes k WHERE k.workspace_id = ?1"
+        f" AND k.id = t.index_id AND k.kind = {entity})"
     )
 
 
@@ -225,6 +269,12 @@ STREAMS = (
     _flags(1, "accounts"),
     _intervals(0, "customers"),
     _intervals(1, "accounts"),
+    # Of those of an index that is complete; one being built is another's business.
+    _values(0, "customers"),
+    _values(1, "accounts"),
+    _words(0, "customers"),
+    _words(1, "accounts"),
+    _words(2, "identities"),
     Stream(
         "events",
         _own("key"),
@@ -250,13 +300,24 @@ REFERENCES = (
     Reference("memberships", "customer_id", "customers", _MEMBERSHIP),
     Reference("memberships", "account_id", "accounts", _MEMBERSHIP),
     Reference("flags", "audience_id", "audiences", _FLAG),
-    Reference("flags", "owner_id", "customers", _FLAG, " AND t.entity <> 1"),
-    Reference("flags", "owner_id", "accounts", _FLAG, " AND t.entity <> 0"),
+    Reference("flags", "owner_id", "customers", _FLAG, " AND t.entity = 0"),
+    Reference("flags", "owner_id", "accounts", _FLAG, " AND t.entity = 1"),
+    Reference(
+        *("flags", "entity", "audiences", _FLAG),
+        meant="r.id = t.audience_id AND r.entity = t.entity",
+    ),
     Reference("intervals", "audience_id", "audiences", _INTERVAL),
     Reference("intervals", "owner_id", "customers", _INTERVAL, _of_entity(0)),
     Reference("intervals", "owner_id", "accounts", _INTERVAL, _of_entity(1)),
+    Reference("trait_values", "index_id", "kept_indexes", _VALUE),
+    Reference("trait_values", "owner_id", "customers", _VALUE, _of_index(0)),
+    Reference("trait_values", "owner_id", "accounts", _VALUE, _of_index(1)),
+    Reference("words", "owner_id", "customers", _WORD, " AND t.kind = 0"),
+    Reference("words", "owner_id", "accounts", _WORD, " AND t.kind = 1"),
+    Reference("words", "owner_id", "identities", _WORD, " AND t.kind = 2"),
+    Reference("words", "kind", "kept_indexes", _WORD, meant="r.kind = 2 AND t.kind IN (0, 1, 2)"),
     Reference("events", "whom", "identities"),
     Reference("events", "device", "identities"),
     Reference("events", "account_id", "accounts"),
 )
-"""Every reference by number. An entity that is neither must find its owner in both, and so does not."""
+"""Every reference by number, and every kind that says where a number is to be looked up."""

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import Integer
 from sqlmodel import SQLModel
 
+from ingest import indexing
 from ingest.beside import open_beside
 from ingest.compare import WHOLE_ROW
+from ingest.indexes import Kind
 from ingest.rebuild import Unmendable, check, rebuild
 from ingest.replay import digest, dump
 from models.database import Database, Transaction
@@ -47,6 +49,8 @@ def test_the_state_is_what_the_log_says_cell_for_cell(template: Template, tmp_pa
     asyncio.run(hold_to_the_log())
 
 
+KEY = "a kept audience"
+
 PLANTED = {
     "customers": (
         "key user_id email name first_name last_name phone title avatar email_folded name_folded"
@@ -65,6 +69,8 @@ PLANTED = {
     "audiences": "entity key folded",
     "flags": "entity owner_id audience_id member since origin computation_id runs",
     "intervals": "audience_id owner_id entered_at left_at",
+    "trait_values": "index_id owner_id key place folded cut",
+    "words": "kind word owner_id",
     "events": "type name whom device account_id veil written",
 }
 
@@ -77,10 +83,8 @@ def kept(number: int, **body: object) -> Delivery:
 
 KEPT = [
     kept(1, type="alias", previousId="kept before"),
-    kept(2, type="identify", anonymousId="kept device", traits={"a kept audience": True}),
-    kept(
-        3, type="group", groupId="kept company", traits={"name": "Kept", "a kept audience": False}
-    ),
+    kept(2, type="identify", anonymousId="kept device", traits={KEY: True}),
+    kept(3, type="group", groupId="kept company", traits={"name": "Kept", KEY: False}),
     kept(
         4,
         type="track",
@@ -88,7 +92,7 @@ KEPT = [
         groupId="kept company",
         properties={"role": "x"},
     ),
-    kept(5, type="identify", traits={"a kept audience": False}),
+    kept(5, type="identify", traits={KEY: False}),
 ]
 
 
@@ -102,10 +106,27 @@ def filled(template: Template) -> Iterator[str]:
             for seed in range(4):
                 await save_batches(live, [random_history(random.Random(seed), 40)])
             await save_batches(live, [KEPT])
+            await index(live)
 
     asyncio.run(fill())
     yield url
     template.drop(url)
+
+
+async def index(live: Database) -> None:
+    """Have an index of each kind, built."""
+    for kind, key in ((Kind.CUSTOMER_TRAIT, KEY), (Kind.ACCOUNT_TRAIT, KEY), (Kind.WORDS, "")):
+        await live.write(
+            lambda tx, kind=kind, key=key: indexing.declare(  # type: ignore[misc]  # kinds of each
+                tx, DEFAULT, kind, key, hot=False, now=0
+            )
+        )
+    for kept in await live.write(lambda tx: indexing.listed(tx, DEFAULT)):
+        more = True
+        while more:
+            more = await live.write(
+                lambda tx, number=kept.id: indexing.build(tx, DEFAULT, number)  # type: ignore[misc]
+            )
 
 
 @pytest.mark.parametrize("table", PLANTED)
