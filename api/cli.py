@@ -14,6 +14,7 @@ from api.cli_doctor import doctor
 from api.cli_keys import key_commands, workspace_commands
 from api.cli_rebuild import rebuild_state
 from api.cli_serve import serve, settings_help
+from api.cli_vacuum import vacuum_files
 from api.graph.schema import print_schema
 from api.settings import load
 from api.terminal import opened
@@ -28,6 +29,7 @@ app.add_typer(workspace_commands, name="workspaces")
 app.command(epilog=settings_help())(serve)
 app.command()(doctor)
 app.command("rebuild")(rebuild_state)
+app.command("vacuum")(vacuum_files)
 
 
 @app.command()
