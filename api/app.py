@@ -105,6 +105,7 @@ def _graph_door(
             notes=opened.notes,
             requests_per_minute=settings.requests_per_minute,
             registered=registered,
+            indexes=opened.indexes,
             message_bytes_max=settings.message_bytes_max,
             new_id=new_id,
         )

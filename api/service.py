@@ -19,6 +19,7 @@ from api.settings import Misconfigured, Settings
 from ingest import audit
 from ingest.accept import Bounds, Ingest, QueueLimits
 from ingest.audit import Notes
+from ingest.keeper import Keeper
 from models import migrate
 from models.database import (
     Database,
@@ -65,6 +66,7 @@ class Opened:
     ingest: Ingest
     gate: Gate
     notes: Notes
+    indexes: Keeper
     replica: Follower | None = None
 
     @property
@@ -111,10 +113,14 @@ class Service:
             gate = Gate(
                 _Keys(database, replica), self._clock, self._settings.requests_per_minute
             )
-            self._opened = Opened(database, ingest, gate, Notes(), replica)
+            keeper = Keeper(database, self._clock)
+            self._opened = Opened(database, ingest, gate, Notes(), keeper, replica)
             for call in self._when_open:
                 call(self._opened)
-            noting = asyncio.gather(self._note_used(), self._store_notes(), self._forget_audit())
+            noting = asyncio.gather(
+                *(self._note_used(), self._store_notes(), self._forget_audit()),
+                _keep_indexes(keeper),
+            )
             self.phase = Phase.READY
             try:
                 yield
@@ -193,6 +199,20 @@ class Service:
         except Unavailable as error:
             # Worth a line, not a failure: it only says when a key was last seen.
             log.warning("key_use_not_stored", why=str(error))
+
+
+async def _keep_indexes(keeper: Keeper) -> None:
+    while True:
+        try:
+            await keeper.run(_tell_unkept)
+        except Exception as error:  # noqa: BLE001 (the outermost edge of what runs by itself)
+            _tell_unkept(error)
+        await asyncio.sleep(USED_SECONDS)
+
+
+def _tell_unkept(error: Exception) -> None:
+    # Worth a line, not a failure: queries go without, and it is tried again.
+    log.warning("indexes_not_kept", why=str(error))
 
 
 class _Keys:
