@@ -11,6 +11,9 @@ from tests.databases import DEFAULT, SqliteTemplate, Template
 from tests.graph.graphs import Asking, a_graph, add_workspace
 from tests.graph.rows import Rows, read_rows
 from tests.graph.world import messages
+from tests.held import database_url, held_to_the_log
+
+__all__ = ["database_url", "held_to_the_log"]
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from models.dialect import is_meant
 from tests.databases import DEFAULT, PostgresTemplate
 from tests.graph.graphs import Asking, a_graph, add_workspace
 
+SPOILT = "rows are put in beside the log, for the look of the statements"
+
 SIZE = 100_000
 SAME = 400
 # What is indexed whole although it is text, and why it fits.

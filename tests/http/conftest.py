@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.held import database_url, held_to_the_log
 from tests.http.running import Running, a_calyx
+
+__all__ = ["database_url", "held_to_the_log"]
 
 
 @pytest.fixture

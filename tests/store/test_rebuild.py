@@ -49,6 +49,8 @@ def test_the_state_is_what_the_log_says_cell_for_cell(template: Template, tmp_pa
     asyncio.run(hold_to_the_log())
 
 
+SPOILT = "a log that is not as it was written cannot be mended"
+
 KEY = "a kept audience"
 
 PLANTED = {
