@@ -66,6 +66,8 @@ class Stranger:
         self.asking = asking
         self.known = known
         self.rng = rng
+        # The messageIds that name something here, too, by now.
+        self.stated: set[str] = set()
 
     async def step(self) -> None:
         """Try one thing; fail where the answer differs from that to something made up."""
@@ -135,7 +137,7 @@ class Stranger:
                 ),
                 (
                     "query($x: String!) { events(where: {messageId: {eq: $x}}) { totalCount } }",
-                    self.known.messages,
+                    [each for each in self.known.messages if each not in self.stated],
                 ),
                 (
                     """query($x: String!) { customers(where: {accounts: {some: {groupId: {eq: $x}}}})
@@ -160,6 +162,7 @@ class Stranger:
     async def state(self) -> None:
         """State something under a messageId that the other workspace uses."""
         message = self.rng.choice(self.known.messages)
+        self.stated.add(message)
         query = """mutation($u: String!, $m: String!) { identify(input: {userId: $u, messageId: $m,
           traits: {theirs: true}}) { receipt { outcome } customer { traits } } }"""
         found = await self.asking.get(query, {"u": f"of {message}", "m": message})
