@@ -31,6 +31,11 @@ class Kept:
     stage: int
     done: int
 
+    @property
+    def is_live(self) -> bool:
+        """Return whether it is wanted: complete, or being built."""
+        return self.state is not State.GIVEN_UP
+
 
 def kept(row: Row) -> Kept:
     """Return an index as its row says."""
@@ -49,7 +54,7 @@ async def declare(
 ) -> None:
     """Have an index from now on; who writes later writes it, and what is there is built by `build`."""
     await tx.enter(workspace.id)
-    live = [each for each in await listed(tx, workspace) if each.state is not State.GIVEN_UP]
+    live = [each for each in await listed(tx, workspace) if each.is_live]
     known = [each for each in live if (each.kind, each.key) == (kind, key)]
     if known:
         if known[0].hot and not hot:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ingest import indexing
+from ingest import audit, indexing
+from ingest.audit import Entry
 from ingest.indexes import Kind, State
 from ingest.indexing import Kept
 from models.database import Database, TimedOut, Transaction, Unavailable, Work
@@ -33,6 +34,9 @@ COLD_SECONDS = 7 * 24 * 3600
 NOTED_SECONDS = 3600
 """How often it is stored when a hot trait was last asked for."""
 
+INDEXES_MAX = 50
+"""Indexes of the traits of a workspace. Each makes every change of its trait dearer."""
+
 QUIET_TURNS = 600
 """After how many turns without a question a workspace is looked at only when all are."""
 
@@ -41,6 +45,9 @@ WATCHED_MAX = 1_000
 
 FEW_MAX = 2_000
 """How many an index may find for these to be read and sorted; of more, the first are met soon in order."""
+
+STEPS_AT_ONCE = 10
+"""How many steps of an index are done before whoever asks for it is answered: some thousands of rows."""
 
 _MICROS = 1_000_000
 _COLUMNS = "id, kind, key, state, hot, asked_at, stage, done"
@@ -104,7 +111,7 @@ class Keeper:
 
     async def declare(self, workspace: Workspace, kind: Kind, key: str) -> None:
         """Have an index of a trait, durably; it is built in the background."""
-        await self._declare(workspace, kind, key, hot=False)
+        await _declare(self._database, workspace, kind, key, self._clock(), hot=False)
         await self._refresh(self._watch(workspace))
         self._kick.set()
 
@@ -168,7 +175,8 @@ class Keeper:
         sql = f"SELECT {_COLUMNS}, {_CUT} FROM kept_indexes AS k WHERE k.workspace_id = ?1"
         rows = await self._database.read(sql, (watched.workspace.id,))
         if not any(row[1] == Kind.WORDS for row in rows):
-            await self._declare(watched.workspace, Kind.WORDS, "", hot=False)
+            now = self._clock()
+            await _declare(self._database, watched.workspace, Kind.WORDS, "", now, hot=False)
             rows = await self._database.read(sql, (watched.workspace.id,))
         found = [(indexing.kept(row[:-1]), bool(row[-1])) for row in rows]
         watched.stale = False
@@ -187,7 +195,7 @@ class Keeper:
         known = {(each.kind, each.key) for each in watched.indexes}
         for wanted, times in watched.asked.most_common(HOT_MAX):
             if times >= ASKED_TIMES and wanted not in known and len(hot) < HOT_MAX:
-                await self._declare(workspace, *wanted, hot=True)
+                await _declare(self._database, workspace, *wanted, now, hot=True)
                 watched.stale = True
                 hot.append(Kept(0, *wanted, State.BUILDING, True, now, 0, 0))  # noqa: FBT003 (a row)
         for each in hot:
@@ -209,19 +217,11 @@ class Keeper:
             watched.stale = watched.stale or more
             while more:
                 began = asyncio.get_running_loop().time()
-                more = await self._database.write(
-                    lambda tx, index=index: indexing.build(tx, watched.workspace, index.id)  # type: ignore[misc]
-                )
+                more = await self._database.write(_step(watched.workspace, index.id))
                 # Half of the time is others'.
                 await asyncio.sleep(asyncio.get_running_loop().time() - began)
         if watched.stale:
             await self._refresh(watched)
-
-    async def _declare(self, workspace: Workspace, kind: Kind, key: str, *, hot: bool) -> None:
-        now = self._clock()
-        await self._database.write(
-            lambda tx: indexing.declare(tx, workspace, kind, key, hot=hot, now=now)
-        )
 
 
 def _asked(workspace: Workspace, number: int, now: Micros) -> Work[None]:
@@ -231,3 +231,51 @@ def _asked(workspace: Workspace, number: int, now: Micros) -> Work[None]:
         await tx.fetch(sql, (workspace.id, number, now))
 
     return work
+
+
+async def ask(
+    database: Database,
+    workspace: Workspace,
+    trait: tuple[Kind, str],
+    entry: Entry,
+    *,
+    wanted: bool,
+) -> bool:
+    """Have an index of a trait, or give it up, as somebody asked; return False if there are too many.
+
+    What is small is built at once, the rest by the keepers, who see it within a second.
+    """
+
+    async def work(tx: Transaction) -> bool:
+        await tx.enter(workspace.id)
+        if wanted:
+            live = [each for each in await indexing.listed(tx, workspace) if each.is_live]
+            known = any((each.kind, each.key) == trait for each in live)
+            # The one of words is beside them.
+            if not known and len(live) > INDEXES_MAX:
+                return False
+            await indexing.declare(tx, workspace, *trait, hot=False, now=entry.at)
+        else:
+            await indexing.give_up(tx, workspace, *trait)
+        await audit.write(tx, workspace, [entry])
+        return True
+
+    if not await database.write(work):
+        return False
+    listed = await database.write(lambda tx: indexing.listed(tx, workspace))
+    for index in listed:
+        if (index.kind, index.key) == trait:
+            for _ in range(STEPS_AT_ONCE):
+                if not await database.write(_step(workspace, index.id)):
+                    break
+    return True
+
+
+async def _declare(
+    database: Database, workspace: Workspace, kind: Kind, key: str, now: Micros, *, hot: bool
+) -> None:
+    await database.write(lambda tx: indexing.declare(tx, workspace, kind, key, hot=hot, now=now))
+
+
+def _step(workspace: Workspace, number: int) -> Work[bool]:
+    return lambda tx: indexing.build(tx, workspace, number)

@@ -111,6 +111,10 @@ class Reading(Protocol):
         """Return a JSON object as a source of its members; the other `member_` read it."""
         ...
 
+    def member_type(self, alias: str) -> str:
+        """Return what kind of value a member is: STRING, NUMBER, BOOLEAN, ARRAY or OBJECT."""
+        ...
+
     def member_json(self, document: str, alias: str) -> str:
         """Return the value of a member as the JSON text that was stored."""
         ...

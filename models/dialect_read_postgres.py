@@ -112,6 +112,9 @@ class PostgresReading:
     def members(self, document: str, alias: str) -> str:
         return f"json_each(({document})::json) AS {alias}"
 
+    def member_type(self, alias: str) -> str:
+        return f"upper(json_typeof({alias}.value))"
+
     def member_json(self, document: str, alias: str) -> str:  # noqa: ARG002 (it is kept as written)
         return f"{alias}.value::text"
 

@@ -113,6 +113,13 @@ class SqliteReading:
     def members(self, document: str, alias: str) -> str:
         return f"json_each({document}) AS {alias}"
 
+    def member_type(self, alias: str) -> str:
+        return (
+            f"CASE {alias}.type WHEN 'text' THEN 'STRING' WHEN 'integer' THEN 'NUMBER' "
+            f"WHEN 'real' THEN 'NUMBER' WHEN 'array' THEN 'ARRAY' WHEN 'object' THEN 'OBJECT' "
+            f"ELSE 'BOOLEAN' END"
+        )
+
     def member_json(self, document: str, alias: str) -> str:
         return (
             f"CASE {alias}.type WHEN 'text' THEN json_quote({alias}.value) WHEN 'true' THEN 'true' "

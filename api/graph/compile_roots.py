@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from api.graph import compile_reads as reads
+from api.graph import compile_trait_keys as trait_keys
 from api.graph import compile_traits as traits
 from api.graph import ids, page
 from api.graph.columns import Render
@@ -71,6 +72,7 @@ def _by_kind(c: Compile, field: Field, prefix: Sql, key: Sql, audience: tuple[Sq
         ids.ACCOUNT: reads.account_by_key(typed, field, key),
         ids.EVENT: reads.event_by_key(typed, field, key),
         ids.AUDIENCE: traits.audience_by_name(typed, field, *audience),
+        ids.TRAIT_KEY: trait_keys.trait_key(typed, field, *audience, in_use=True),
         ids.WORKSPACE: _workspace(typed, field, key),
         ids.API_KEY: api_key(typed, field, key),
         ids.AUDIT_ENTRY: audit_entry(typed, field, key),

@@ -11,6 +11,7 @@ from api.graph.administration import AuditEntry
 from api.graph.audiences import Audience
 from api.graph.columns import sql
 from api.graph.scalars import Moment
+from api.graph.trait_keys import TraitKey
 from api.graph.types import Account, Customer, Event
 from api.graph.viewer import ApiKey
 
@@ -119,6 +120,22 @@ class AccountMemberConnection(_Page):
 
     edges: list[AccountMemberEdge] = _field(_EDGES)
     nodes: list[Customer] = _field(_NODES)
+
+
+@strawberry.type(description="A row: a trait key.")
+class TraitKeyEdge:
+    """A row: a trait key."""
+
+    cursor: str = _field(_CURSOR)
+    node: TraitKey = _field("The row.")
+
+
+@strawberry.type(description="A page of trait keys.")
+class TraitKeyConnection(_Page):
+    """A page of trait keys."""
+
+    edges: list[TraitKeyEdge] = _field(_EDGES)
+    nodes: list[TraitKey] = _field(_NODES)
 
 
 @strawberry.type(description="A row: an audience.")

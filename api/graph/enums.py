@@ -20,6 +20,17 @@ class Entity(Enum):
     ACCOUNT = _value("ACCOUNT", "Accounts.")
 
 
+@strawberry.enum(description="Kinds of value a trait can have.")
+class TraitType(Enum):
+    """Kinds of value a trait can have."""
+
+    STRING = _value("STRING", "Text.")
+    NUMBER = _value("NUMBER", "A number.")
+    BOOLEAN = _value("BOOLEAN", "True or false.")
+    ARRAY = _value("ARRAY", "A list.")
+    OBJECT = _value("OBJECT", "An object.")
+
+
 @strawberry.enum(description="Where a trait or an audience flag comes from. More may be added.")
 class FlagOrigin(Enum):
     """Where a trait or an audience flag comes from."""

@@ -13,14 +13,15 @@ CUSTOMER = "cus"
 ACCOUNT = "acc"
 EVENT = "evt"
 AUDIENCE = "aud"
+TRAIT_KEY = "trk"
 WORKSPACE = "wsp"
 API_KEY = "key"
 AUDIT_ENTRY = "log"
 
 KEY_BYTES = 16
 _SHOWN_MAX = 60
-_KEYED = re.compile(r"(cus|acc|evt|wsp|key|trk|qua|log)_([0-9a-f]{32})")
-_NAMED = re.compile(r"(aud)_([0-9a-f]{2,1024})")
+_KEYED = re.compile(r"(cus|acc|evt|wsp|key|qua|log)_([0-9a-f]{32})")
+_NAMED = re.compile(r"(aud|trk)_([0-9a-f]{2,1024})")
 _LETTERS = {"c": Entity.CUSTOMER, "a": Entity.ACCOUNT}
 _UNKEYED = bytes(KEY_BYTES)
 
@@ -30,7 +31,7 @@ class BadId(ValueError):
 
 
 class GlobalId(NamedTuple):
-    """What a global id names: its kind, and its key or, of an audience, entity and key."""
+    """What a global id names: its kind, and its key or, of an audience or a trait, entity and key."""
 
     prefix: str
     key: bytes = _UNKEYED
@@ -51,7 +52,7 @@ def read(text: str) -> GlobalId:
         except UnicodeDecodeError:
             name = ""
         if name[:1] in _LETTERS and "\0" not in name:
-            return GlobalId(AUDIENCE, entity=_LETTERS[name[0]], name=name[1:])
+            return GlobalId(named[1], entity=_LETTERS[name[0]], name=name[1:])
     shown = text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."
     raise BadId(f"{shown!r} is no global id: send one that a field `id` gave")
 

@@ -7,7 +7,16 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
-from api.graph import administering, administration, compile_roots, erasing, facts, stating
+from api.graph import (
+    administering,
+    administration,
+    compile_roots,
+    declaring,
+    erasing,
+    facts,
+    stating,
+    trait_indexes,
+)
 from api.graph.acting import Act
 from api.graph.arguments import argument
 from api.graph.columns import in_sql
@@ -126,6 +135,16 @@ class Mutation:
         self, input: Annotated[administration.EraseCustomerInput, argument("Whom to erase.")]
     ) -> administration.ErasePayload:
         """Erase a person."""
+        in_sql()
+
+    @_does(
+        declaring.index_trait,
+        "Make filters and orders on a trait fast, or stop paying for it. Needs scope `admin`.",
+    )
+    def index_trait(
+        self, input: Annotated[trait_indexes.IndexTraitInput, argument("Which trait.")]
+    ) -> trait_indexes.TraitKeyPayload:
+        """Make a trait fast."""
         in_sql()
 
     @_does(

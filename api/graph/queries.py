@@ -13,6 +13,7 @@ from api.graph import (
     compile_buckets,
     compile_reads,
     compile_roots,
+    compile_trait_keys,
     compile_traits,
 )
 from api.graph.activity import Length, Since, StatsBucket, Until
@@ -26,6 +27,7 @@ from api.graph.connections import (
     AuditEntryConnection,
     CustomerConnection,
     EventConnection,
+    TraitKeyConnection,
 )
 from api.graph.enums import Entity, FlagOrigin, Interval
 from api.graph.inputs import (
@@ -193,6 +195,17 @@ class Query:
         after: After = UNSET,
     ) -> AudienceConnection:
         """Return the catalog of audiences."""
+        in_sql()
+
+    @columns.asked("The catalog of trait keys, by key.", compile_trait_keys.trait_keys)
+    def trait_keys(
+        self,
+        entity: Annotated[Entity, argument("Keys of customers, or of accounts.")] = Entity.CUSTOMER,
+        search: Annotated[str | None, argument("Part of the key, ignoring case.")] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+    ) -> TraitKeyConnection:
+        """Return the catalog of trait keys."""
         in_sql()
 
     @columns.asked("Events that match, the newest by event time first.", compile_reads.events)

@@ -14,7 +14,7 @@ from api.limits import GraphLimits
 from ingest.indexes import Kind
 from ingest.keeper import NO_INDEXES, View
 from models.dialect_read import PlaceKind, Reading
-from models.values import Erased, Micros, Receipt, Workspace
+from models.values import Entity, Erased, Micros, Receipt, Workspace
 
 Sql = str
 """The text of an expression."""
@@ -32,6 +32,7 @@ class Stated:
     account: bytes | None = None
     erased: Erased | None = None
     api_key: bytes | None = None
+    trait_key: tuple[Entity, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
