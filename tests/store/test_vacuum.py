@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from ingest.beside import open_beside
+from ingest.indexes import Kind
 from ingest.message import Door, parse_one
 from ingest.rebuild import check
 from ingest.store import Item, save
@@ -20,6 +21,7 @@ from models.database import Database, Transaction, Unavailable
 from models.database_vacuum import vacuum
 from models.values import Message
 from tests.databases import DEFAULT, file_of, opened
+from tests.store.test_indexes import build, declare
 
 BEGIN = 1_767_225_600_000_000
 DAY = 86_400_000_000
@@ -124,7 +126,12 @@ async def test_no_byte_of_who_was_erased_is_left_whatever_comes_again(
     said = said_of_them(rng, 60)
     words = words_of(said)
     async with opened(database_url) as database:
+        await declare(database, Kind.WORDS)
         await send(database, said, BEGIN + 100 * DAY)
+        await declare(database, Kind.CUSTOMER_TRAIT, "email")
+        await build(database)
+        for table in ("trait_values", "words"):
+            assert await database.read(f"select count(*) from {table}") > [(0,)]
     await analyze(database_url)
     there = await left(database_url, words)
     assert len(there) > len(words) * 0.6
