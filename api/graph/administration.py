@@ -1,4 +1,4 @@
-"""What operators see and do: the audit log, keys to be made, and what an erasure removed."""
+"""What operators do: keys to be made and revoked, people to be erased, and what that removed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from api.graph import columns, compile_admin, compile_roots
+from api.graph import compile_admin, compile_roots
 from api.graph.columns import sql
-from api.graph.enums import ReceiptOutcome, Scope
+from api.graph.enums import Scope
 from api.graph.facts import MutationPayload, Receipt
 from api.graph.scalars import Moment
-from api.graph.types import Node
 from api.graph.viewer import ApiKey
 
 
@@ -22,34 +21,6 @@ def _given(description: str) -> Any:
 
 def _needed(description: str) -> Any:
     return strawberry.field(description=description)
-
-
-@strawberry.type(description="One change made through the API.")
-class AuditEntry(Node):
-    """One change made through the API."""
-
-    id: strawberry.ID = strawberry.field(
-        description="Global id: opaque, permanent.", metadata=sql(columns.global_id("log"))
-    )
-    at: Moment = strawberry.field(description="When.", metadata=sql(columns.moment("at")))
-    key: ApiKey | None = strawberry.field(
-        description="The key that was used; null when it was the command line.",
-        metadata=sql(compile_admin.key_of_entry),
-    )
-    action: str = strawberry.field(
-        description="What was asked: the name of the mutation or command.",
-        metadata=sql(columns.text("action")),
-    )
-    succeeded: bool = strawberry.field(
-        description="Whether it was done.", metadata=sql(columns.flag("succeeded"))
-    )
-    message_id: str | None = strawberry.field(
-        description="The message it stated, when it stated one.",
-        metadata=sql(columns.text("message_id")),
-    )
-    outcome: ReceiptOutcome | None = strawberry.field(
-        description="What became of that message.", metadata=sql(compile_admin.outcome_of_entry)
-    )
 
 
 @strawberry.input(description="Whom to erase, by exactly one of `id`, `userId` and `anonymousId`.")

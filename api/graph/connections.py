@@ -7,9 +7,10 @@ from typing import Any
 import strawberry
 
 from api.graph import columns
-from api.graph.administration import AuditEntry
 from api.graph.audiences import Audience
+from api.graph.auditing import AuditEntry
 from api.graph.columns import sql
+from api.graph.quarantine import QuarantinedMessage
 from api.graph.scalars import Moment
 from api.graph.trait_keys import TraitKey
 from api.graph.types import Account, Customer, Event
@@ -238,3 +239,19 @@ class AuditEntryConnection(_Page):
 
     edges: list[AuditEntryEdge] = _field(_EDGES)
     nodes: list[AuditEntry] = _field(_NODES)
+
+
+@strawberry.type(description="A row: a quarantined message.")
+class QuarantineEdge:
+    """A row: a quarantined message."""
+
+    cursor: str = _field(_CURSOR)
+    node: QuarantinedMessage = _field("The row.")
+
+
+@strawberry.type(description="A page of quarantined messages.")
+class QuarantineConnection(_Page):
+    """A page of quarantined messages."""
+
+    edges: list[QuarantineEdge] = _field(_EDGES)
+    nodes: list[QuarantinedMessage] = _field(_NODES)
