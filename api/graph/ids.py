@@ -24,6 +24,7 @@ _KEYED = re.compile(r"(cus|acc|evt|wsp|key|qua|log)_([0-9a-f]{32})")
 _NAMED = re.compile(r"(aud|trk)_([0-9a-f]{2,1024})")
 _LETTERS = {"c": Entity.CUSTOMER, "a": Entity.ACCOUNT}
 _UNKEYED = bytes(KEY_BYTES)
+_NOBODYS = ""
 
 
 class BadId(ValueError):
@@ -53,6 +54,9 @@ def read(text: str) -> GlobalId:
             name = ""
         if name[:1] in _LETTERS and "\0" not in name:
             return GlobalId(named[1], entity=_LETTERS[name[0]], name=name[1:])
+    if named is not None and named[1] == TRAIT_KEY:
+        # Keys may be any text, so what names none is no error: it is a trait that nobody has.
+        return GlobalId(_NOBODYS)
     shown = text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."
     raise BadId(f"{shown!r} is no global id: send one that a field `id` gave")
 

@@ -161,6 +161,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "CustomerPage": {"userId": "u7"},
     "CustomerTimeline": {"id": "cus_" + "0" * 32},
     "SearchBox": {"typed": "ad"},
+    "FilterBuilder": {"entity": "CUSTOMER", "typed": "pl"},
 }
 
 
