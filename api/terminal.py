@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from api import keys
 from api.keys import Refused, Tenant
+from api.patience import Patient
 from api.settings import Misconfigured, Settings
 from ingest import clock
 from models import migrate
@@ -93,7 +94,7 @@ async def bring_up(settings: Settings, *, upgrade: bool) -> None:
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """Open the database; an empty one gets its tables and workspace `default`."""
     await bring_up(settings, upgrade=False)
-    database = await open_database(settings.database_url, readers=1)
+    database = Patient(await open_database(settings.database_url, readers=1))
     try:
         if not await keys.workspaces(database):
             await keys.ensure_workspace(database, keys.DEFAULT_WORKSPACE, now())
