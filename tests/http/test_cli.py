@@ -298,6 +298,18 @@ def test_doctor_finds_a_short_admin_key(calyx: Calyx) -> None:
     assert "short" not in json.loads(result.stdout)["settings"].values()
 
 
+def test_vacuum_writes_the_file_anew(calyx: Calyx, tmp_path: Path) -> None:
+    assert calyx("keys", "create", "--scope", "read", "--name", "zq-name").exit_code == 0
+    with sqlite3.connect(tmp_path / "calyx.db") as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM api_keys")
+    connection.close()
+    assert b"zq-name" in b"".join(file.read_bytes() for file in tmp_path.glob("calyx.db*"))
+    result = calyx("vacuum")
+    assert result.exit_code == 0, result.output
+    assert b"zq-name" not in b"".join(file.read_bytes() for file in tmp_path.glob("calyx.db*"))
+
+
 def test_every_setting_is_explained_where_one_looks(calyx: Calyx) -> None:
     help_text = " ".join(calyx("serve", "--help").stdout.split())
     listed = calyx("doctor", "--settings", CALYX_PORT="81").stdout
@@ -323,6 +335,7 @@ def test_every_setting_is_explained_where_one_looks(calyx: Calyx) -> None:
         ["migrate"],
         ["schema"],
         ["doctor"],
+        ["vacuum"],
     ],
 )
 def test_every_command_has_help_that_teaches(calyx: Calyx, command: list[str]) -> None:
