@@ -97,6 +97,6 @@ def literal(kind: GraphQLInputType) -> str:
         )
         return f"{{{inner}}}"
     if isinstance(kind, GraphQLEnumType):
-        return next(iter(kind.values))
+        return str(next(iter(kind.values)))
     known = {"DateTime": '"2026-07-19T00:00:00Z"', "JSON": "{}"}
     return known.get(get_named_type(kind).name, '"x"')

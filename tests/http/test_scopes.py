@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.routing import Route
 
 from api import graph_door
 from api.auth import Scope
@@ -39,7 +40,9 @@ def test_each_route_says_who_may_come(sqlite_url: str) -> None:
     async def lifespan(_: object) -> AsyncIterator[None]:
         yield
 
-    found = {route.path for route in pages(service, Metrics(), lifespan, "0").routes}
+    routing = pages(service, Metrics(), lifespan, "0").routes
+    found = {route.path for route in routing if isinstance(route, Route)}
+    assert len(found) == len(routing), "a mount has no path of its own: say who may come"
     assert found | routes().keys() | {graph_door.PATH} == OPEN | NEEDED.keys()
 
 

@@ -45,7 +45,8 @@ async def test_what_is_too_old_goes_from_its_workspace_alone(database_url: str) 
 async def test_of_a_flood_of_refusals_some_are_kept_and_the_rest_is_counted(
     database_url: str,
 ) -> None:
-    notes, lost = Notes(), []
+    notes = Notes()
+    lost: list[int] = []
     for number in range(audit.NOTES_MAX + 7):
         notes.note(DEFAULT, an_entry(number).refused("m" * 513))
     async with opened(database_url) as database:
