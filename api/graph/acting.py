@@ -12,7 +12,7 @@ from api.graph.statement import Stated
 from ingest import audit
 from ingest.audit import Entry
 from models.database import Database
-from models.values import Micros, Receipt, Workspace
+from models.values import Micros, Quarantined, Receipt, Workspace
 
 
 class States(Protocol):
@@ -27,6 +27,11 @@ class States(Protocol):
         by: audit.Entry | None = None,
     ) -> Receipt:
         """Return, once it is durable, what became of a message."""
+
+    async def retry(
+        self, workspace: Workspace, key: bytes, *, now: Micros, correction: Any = None
+    ) -> Receipt | Quarantined | None:
+        """Return, once it is durable, what became of a held message that is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Done:
     secret: str | None = None
     # Set where nothing was written along with it: what the audit is told instead.
     noted: Entry | None = None
+    # Whether the message was held before and is so still: no fault of this request.
+    waits: bool = False
 
 
 Act = Callable[[Desk, stating.Input], Awaitable[Done | stating.Refused]]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from api.graph import compile_reads as reads
+from api.graph import compile_receipts as held
 from api.graph import compile_trait_keys as trait_keys
 from api.graph import compile_traits as traits
 from api.graph import ids, page
@@ -71,6 +72,7 @@ def _by_kind(c: Compile, field: Field, prefix: Sql, key: Sql, audience: tuple[Sq
         ids.CUSTOMER: reads.customer_by_key(typed, field, key),
         ids.ACCOUNT: reads.account_by_key(typed, field, key),
         ids.EVENT: reads.event_by_key(typed, field, key),
+        ids.QUARANTINED: held.quarantined_by_key(typed, field, key),
         ids.AUDIENCE: traits.audience_by_name(typed, field, *audience),
         ids.TRAIT_KEY: trait_keys.trait_key(typed, field, *audience, in_use=True),
         ids.WORKSPACE: _workspace(typed, field, key),
@@ -195,6 +197,12 @@ def stated_event(c: Compile, _: Row, field: Field) -> Sql:
     return reads.event_by_key(
         c, field, c.draft.bind_key(lambda asked: stated(asked).receipt.event_key)
     )
+
+
+def stated_quarantined(c: Compile, _: Row, field: Field) -> Sql:
+    """Read the entry in which a message that was tried again still waits."""
+    key = c.draft.bind_key(lambda asked: stated(asked).receipt.quarantine_key)
+    return held.quarantined_by_key(c, field, key)
 
 
 def stated_membership(c: Compile, _: Row, field: Field) -> Sql:

@@ -258,7 +258,7 @@ class _Run:
         if done.noted is not None:
             graph.notes.note(workspace, done.noted)
         receipt = done.stated.receipt
-        if receipt.outcome is Outcome.QUARANTINED:
+        if receipt.outcome is Outcome.QUARANTINED and not done.waits:
             why = f"the message cannot be applied: {receipt.reason}"
             return _refused_payload(field, [stating.UserError(None, "INVALID", why)])
         statement = graph.documents.field_statement(self.ready, key)

@@ -7,9 +7,11 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from api.graph import compile_roots
+from api.graph import columns, compile_receipts, compile_roots
 from api.graph.columns import sql
+from api.graph.compile_receipts import either
 from api.graph.enums import QuarantineReason, ReceiptOutcome, UserErrorCode
+from api.graph.quarantine import QuarantinedMessage
 from api.graph.scalars import Json, Moment
 from api.graph.types import Account, Customer, Event, Membership
 
@@ -136,26 +138,53 @@ class Receipt:
 
     message_id: str = strawberry.field(
         description="The message's own id, as sent, or `derived:...` where none was sent.",
-        metadata=sql(compile_roots.receipt(lambda stated: stated.receipt.message_id)),
+        metadata=sql(
+            either(
+                columns.text("message_id"),
+                compile_roots.receipt(lambda stated: stated.receipt.message_id),
+            )
+        ),
     )
     outcome: ReceiptOutcome = strawberry.field(
         description="What became of it.",
-        metadata=sql(compile_roots.receipt(lambda stated: stated.receipt.outcome)),
+        metadata=sql(
+            either(
+                compile_receipts.receipt_outcome,
+                compile_roots.receipt(lambda stated: stated.receipt.outcome),
+            )
+        ),
     )
     reason: QuarantineReason | None = strawberry.field(
         description="Why it is quarantined; null otherwise.",
-        metadata=sql(compile_roots.receipt(lambda stated: stated.receipt.reason)),
+        metadata=sql(
+            either(
+                compile_receipts.receipt_reason,
+                compile_roots.receipt(lambda stated: stated.receipt.reason),
+            )
+        ),
     )
     received_at: Moment = strawberry.field(
-        description="When it arrived.", metadata=sql(compile_roots.receipt_received_at)
+        description="When it arrived.",
+        metadata=sql(either(columns.moment("received_at"), compile_roots.receipt_received_at)),
     )
     notes: list[str] = strawberry.field(
         description="What had to be read with care, such as a time that could not be understood.",
-        metadata=sql(compile_roots.receipt(lambda stated: stated.receipt.notes)),
+        metadata=sql(
+            either(
+                compile_receipts.receipt_notes,
+                compile_roots.receipt(lambda stated: stated.receipt.notes),
+            )
+        ),
     )
     event: Event | None = strawberry.field(
         description="The event it is; null when it is quarantined or erased.",
-        metadata=sql(compile_roots.stated_event),
+        metadata=sql(either(compile_receipts.receipt_event, compile_roots.stated_event)),
+    )
+    quarantined: QuarantinedMessage | None = strawberry.field(
+        description="Where it waits; null unless it is quarantined.",
+        metadata=sql(
+            either(compile_receipts.receipt_quarantined, compile_roots.stated_quarantined)
+        ),
     )
 
 
@@ -233,4 +262,11 @@ class EventPayload(MutationPayload):
         description="The account it is about, as it now stands.",
         metadata=sql(compile_roots.stated_account),
     )
+    receipt: Receipt | None = _receipt()
+
+
+@strawberry.type(description="What became of a retried message.")
+class ReceiptPayload(MutationPayload):
+    """What became of a retried message."""
+
     receipt: Receipt | None = _receipt()

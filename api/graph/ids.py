@@ -16,6 +16,7 @@ AUDIENCE = "aud"
 TRAIT_KEY = "trk"
 WORKSPACE = "wsp"
 API_KEY = "key"
+QUARANTINED = "qua"
 AUDIT_ENTRY = "log"
 
 KEY_BYTES = 16

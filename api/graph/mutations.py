@@ -14,6 +14,8 @@ from api.graph import (
     declaring,
     erasing,
     facts,
+    quarantine,
+    retrying,
     stating,
     trait_indexes,
 )
@@ -123,6 +125,16 @@ class Mutation:
         self, input: Annotated[facts.TrackInput, argument("What to state.")]
     ) -> facts.EventPayload:
         """State: anything else that happened."""
+        in_sql()
+
+    @_does(
+        retrying.retry_quarantined,
+        "Try a quarantined message again, as it is or corrected. Needs scope `admin`.",
+    )
+    def retry_quarantined(
+        self, input: Annotated[quarantine.RetryInput, argument("Which one, and what to correct.")]
+    ) -> facts.ReceiptPayload:
+        """Try a quarantined message again."""
         in_sql()
 
     @_does(

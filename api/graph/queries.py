@@ -12,6 +12,7 @@ from api.graph import (
     compile_admin,
     compile_buckets,
     compile_reads,
+    compile_receipts,
     compile_roots,
     compile_trait_keys,
     compile_traits,
@@ -27,9 +28,11 @@ from api.graph.connections import (
     AuditEntryConnection,
     CustomerConnection,
     EventConnection,
+    QuarantineConnection,
     TraitKeyConnection,
 )
-from api.graph.enums import Entity, FlagOrigin, Interval
+from api.graph.enums import Entity, FlagOrigin, Interval, QuarantineReason
+from api.graph.facts import Receipt
 from api.graph.inputs import (
     AccountFilter,
     AccountOrder,
@@ -232,6 +235,39 @@ class Query:
         self, since: Since, until: Until = UNSET, interval: Length = Interval.DAY
     ) -> list[StatsBucket]:
         """Return activity per interval."""
+        in_sql()
+
+    @columns.asked(
+        (
+            "What became of a message: one receipt for each event or quarantined body stored under this id,"
+            " newest `receivedAt` first, at most 100. Empty when it never arrived."
+            " Never DUPLICATE: that is only the answer to a delivery."
+        ),
+        compile_receipts.receipts,
+    )
+    def receipt(
+        self,
+        message_id: Annotated[
+            str,
+            argument("The message's own id, as sent, or `derived:...` where none was sent."),
+        ],
+    ) -> list[Receipt]:
+        """Return what became of a message."""
+        in_sql()
+
+    @columns.asked(
+        "Messages that could not be applied and wait for a retry, the newest first.",
+        compile_receipts.quarantine,
+    )
+    def quarantine(
+        self,
+        reason: Annotated[
+            QuarantineReason | None, argument("Only those held for this reason. Default: all.")
+        ] = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+    ) -> QuarantineConnection:
+        """Return what waits for a retry."""
         in_sql()
 
     @columns.asked("Whose key this is and what it may do.", compile_roots.viewer)

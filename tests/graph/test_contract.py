@@ -30,20 +30,11 @@ CONTRACT = ROOT / "tests" / "contract" / "contract.graphql"
 PAGES = ROOT / "tests" / "contract" / "documents"
 
 MISSING = {
-    "receipts and quarantine can be asked for, and messages explained, once the log is queried": [
-        "QuarantinedMessage",
-        "QuarantineConnection",
-        "QuarantineEdge",
+    "messages are explained once the log is queried": [
         "Explanation",
         "Effect",
         "EffectKind",
-        "Query.receipt",
-        "Query.quarantine",
         "Query.explain",
-        "Receipt.quarantined",
-        "RetryInput",
-        "ReceiptPayload",
-        "Mutation.retryQuarantined",
     ],
     "what was known then, and every write of a trait, come with the history of the log": [
         "Query.customer(asOf:)",
@@ -72,7 +63,6 @@ LATER = {
     "EventTail",
     "KeysPage",
     "MessageDoctor",
-    "QuarantinePage",
     "TraitHistory",
 }
 
