@@ -98,5 +98,5 @@ def literal(kind: GraphQLInputType) -> str:
         return f"{{{inner}}}"
     if isinstance(kind, GraphQLEnumType):
         return str(next(iter(kind.values)))
-    known = {"DateTime": '"2026-07-19T00:00:00Z"', "JSON": "{}"}
+    known = {"DateTime": '"2026-07-19T00:00:00Z"', "JSON": "{}", "Boolean": "true"}
     return known.get(get_named_type(kind).name, '"x"')
