@@ -35,6 +35,10 @@ class Reading(Protocol):
         """Return a blob as lower-case hexadecimal digits."""
         ...
 
+    def digest(self, text: str) -> str:
+        """Return the SHA-256 of a text as lower-case hexadecimal digits."""
+        ...
+
     def hex_of_text(self, text: str) -> str:
         """Return the bytes of a text as lower-case hexadecimal digits."""
         ...

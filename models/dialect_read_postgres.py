@@ -48,6 +48,9 @@ class PostgresReading:
     def hex(self, blob: str) -> str:
         return f"encode({blob}, 'hex')"
 
+    def digest(self, text: str) -> str:
+        return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
+
     def hex_of_text(self, text: str) -> str:
         return f"encode(convert_to({text}, 'UTF8'), 'hex')"
 

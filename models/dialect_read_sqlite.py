@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from hashlib import sha256
 
 from models.dialect_read import PlaceKind
 
@@ -43,6 +44,9 @@ class SqliteReading:
 
     def hex(self, blob: str) -> str:
         return f"lower(hex({blob}))"
+
+    def digest(self, text: str) -> str:
+        return f"calyx_digest({text})"
 
     def hex_of_text(self, text: str) -> str:
         return f"lower(hex({text}))"
@@ -216,11 +220,17 @@ def begins_word(folded: str | None, word: str | None) -> bool:
     return any(run.startswith(word) for run in _RUNS.findall(folded))
 
 
+def digest(text: str | None) -> str | None:
+    """Return the SHA-256 of a text as lower-case hexadecimal digits."""
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
 _RUNS = re.compile(r"[^\W_]+")
 
 SQLITE_FUNCTIONS: dict[str, tuple[int, Callable[..., object]]] = {
     "calyx_folded": (1, fold),
     "calyx_begins_word": (2, begins_word),
+    "calyx_digest": (1, digest),
 }
 """What a reading connection must be taught, by name: how many arguments, and what to call."""
 

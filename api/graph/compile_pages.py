@@ -32,6 +32,8 @@ class Listing:
     # What indexes find the rows, and in whose order they can be read.
     finds: list[Sql] = field(default_factory=list)
     sorting: Sorting | None = None
+    # What its rows have beside the columns of `node`.
+    made: dict[str, Sql] | None = None
 
 
 def connection(c: Compile, listing: Listing, asked: Field) -> Text:
@@ -62,7 +64,9 @@ class _Connection:
             )
         self._x = c.draft.alias("x")
         noted: dict[str, Sql] = {}
-        self._row = Row(self._x, listing.node, noted, entity=listing.entity)
+        self._row = Row(
+            self._x, listing.node, noted, entity=listing.entity, made=listing.made
+        )
         self._edge = Row(self._x, listing.edge or listing.node, noted, "e_", entity=listing.entity)
         self._noted = noted
         asked_of_page = {each.name for each in self._page_fields()}

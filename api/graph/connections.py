@@ -8,6 +8,7 @@ import strawberry
 
 from api.graph import columns
 from api.graph.audiences import Audience
+from api.graph.changes import TraitChange
 from api.graph.auditing import AuditEntry
 from api.graph.columns import sql
 from api.graph.quarantine import QuarantinedMessage
@@ -191,6 +192,22 @@ class AudienceAccountConnection(_Page):
 
     edges: list[AudienceAccountEdge] = _field(_EDGES)
     nodes: list[Account] = _field(_NODES)
+
+
+@strawberry.type(description="A row: a write of a trait.")
+class TraitChangeEdge:
+    """A row: a write of a trait."""
+
+    cursor: str = _field(_CURSOR)
+    node: TraitChange = _field("The row.")
+
+
+@strawberry.type(description="A page of writes of a trait.")
+class TraitChangeConnection(_Page):
+    """A page of writes of a trait."""
+
+    edges: list[TraitChangeEdge] = _field(_EDGES)
+    nodes: list[TraitChange] = _field(_NODES)
 
 
 @strawberry.type(description="A row: an event.")

@@ -222,9 +222,13 @@ class Row:
     prefix: str = ""
     owner: Row | None = None
     entity: int = 0
+    # What the row has beside its columns, by the name by which it is read.
+    made: Mapping[str, Sql] | None = None
 
     def column(self, name: str) -> Sql:
         """Return the expression of a column of the row."""
+        if self.made is not None and name in self.made:
+            return self.note(name, self.made[name])
         if self.noted is None:
             return f"{self.alias}.{name}"
         return self.note(name, f"{self.source}.{name}")

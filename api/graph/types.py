@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry import UNSET
 
-from api.graph import columns, compile_reads, compile_traits
+from api.graph import columns, compile_history, compile_reads, compile_traits
 from api.graph.arguments import (
     After,
     Before,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         AccountMemberConnection,
         CustomerAccountConnection,
         EventConnection,
+        TraitChangeConnection,
     )
 
 _CONNECTIONS = strawberry.lazy("api.graph.connections")
@@ -86,6 +87,19 @@ class Profile(Node):
     )
     def trait_entries(self, keys: Keys = UNSET) -> list[Trait]:
         """Return traits one by one."""
+        in_sql()
+
+    @columns.asked(
+        "Every write of one trait, those that lost included, the newest by event time first.",
+        compile_history.history,
+    )
+    def trait_history(
+        self,
+        key: Annotated[str, argument("The key as sent.")],
+        first: First = UNSET,
+        after: After = UNSET,
+    ) -> Annotated[TraitChangeConnection, _CONNECTIONS]:
+        """Return every write of one trait."""
         in_sql()
 
     @columns.asked("Audience flags, by key.", compile_traits.flags)

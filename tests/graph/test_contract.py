@@ -41,12 +41,6 @@ MISSING = {
         "Query.account(asOf:)",
         "Audience.customers(asOf:)",
         "Audience.accounts(asOf:)",
-        "TraitChange",
-        "TraitChangeConnection",
-        "TraitChangeEdge",
-        "Profile.traitHistory",
-        "Customer.traitHistory",
-        "Account.traitHistory",
     ],
     "subscriptions come with the live side": [
         "Subscription",
@@ -63,7 +57,6 @@ LATER = {
     "EventTail",
     "KeysPage",
     "MessageDoctor",
-    "TraitHistory",
 }
 
 
@@ -149,6 +142,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "AudienceList": {"search": "v"},
     "CustomerList": {"count": True, "columns": ["plan"], "first": 5, "search": "a"},
     "CustomerPage": {"userId": "u7"},
+    "TraitHistory": {"id": "cus_" + "0" * 32, "key": "plan"},
     "CustomerTimeline": {"id": "cus_" + "0" * 32},
     "SearchBox": {"typed": "ad"},
     "FilterBuilder": {"entity": "CUSTOMER", "typed": "pl"},

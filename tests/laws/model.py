@@ -14,12 +14,13 @@ from tests.laws import model_bytes, model_traits
 from tests.laws.model_message import Delivery, Event, Quarantined, Stamp, read
 from tests.laws.model_says import SAID_NOTHING, Says, say
 from tests.laws.model_traits import Write
+from tests.laws.model_who import alias, joined, links
 
 Stored = TypeVar("Stored", Event, Quarantined)
 # Of the workspace in which tests tell what is judged here.
 ERASURE_KEY = b"a key of thirty-two bytes, fixed"
 
-__all__ = ["Delivery", "as_of", "dump", "read", "state"]
+__all__ = ["Delivery", "as_of", "dump", "read", "state", "world"]
 
 
 def state(deliveries: Iterable[Delivery]) -> dict[str, Any]:
@@ -34,21 +35,30 @@ def dump(known: dict[str, Any]) -> str:
 
 def as_of(deliveries: Iterable[Delivery], at: int) -> dict[str, Any]:
     """Return the fold of what is stored with `at` at or before the given one (the law)."""
-    events, quarantined = _stored(deliveries)
-    return _known([event for event in events if event.at <= at], quarantined)
+    return _known(*_stored(deliveries), at)
 
 
-def _known(events: list[Event], quarantined: list[Quarantined]) -> dict[str, Any]:
+def world(deliveries: Iterable[Delivery]) -> "_World":
+    """Return what all events say, gathered by whom it is said of."""
+    return _gathered(_stored(deliveries)[0])
+
+
+def _gathered(events: list[Event], until: int = 2**63) -> "_World":
     erased = _erased(events)
     # What was derived of the content is told no more, and orders by what stands in its place.
-    shown = {
-        id(event): _hidden(event) if event in erased or event.type == "delete" else event
-        for event in events
-    }
+    gone = {id(event) for event in events if event in erased}
+    hidden = {id(e): _hidden(e) for e in events if id(e) in gone or e.type == "delete"}
+    known = [hidden.get(id(event), event) for event in events if event.at <= until]
+    known.sort(key=lambda event: event.stamp)
+    return _World.of(known, [one for number, one in hidden.items() if number in gone])
+
+
+def _known(
+    events: list[Event], quarantined: list[Quarantined], until: int = 2**63
+) -> dict[str, Any]:
+    world = _gathered(events, until)
     quarantined = [_hidden(held) if _forgotten(held, events) else held for held in quarantined]
-    erased = [shown[id(event)] for event in events if event in erased]
-    events = sorted(shown.values(), key=lambda event: event.stamp)
-    world = _World.of(events, erased)
+    events = world.events
     return {
         "customers": {rep: _customer(world, rep) for rep in sorted(world.sightings)},
         "accounts": {group: _account(world, group) for group in sorted(world.account_events)},
@@ -92,55 +102,27 @@ def _stored(deliveries: Iterable[Delivery]) -> tuple[list[Event], list[Quarantin
 # Whom it is about: section 3.
 
 
-def _links(event: Event) -> list[tuple[str, str]]:
-    """Return (anonymousId, userId) for each anonymousId that the event carries with its userId."""
-    if event.type == "delete" or event.user is None:
-        return []
-    links = [(event.anonymous, event.user)] if event.anonymous is not None else []
-    # An `alias` counts as an event that carries its previousId as anonymousId too.
-    return links + [(previous, user) for previous, user in _alias(event)]
-
-
-def _alias(event: Event) -> list[tuple[str, str]]:
-    """Return (previousId, userId) of an alias that joins two; a self-alias is a no-op."""
-    if event.type != "alias" or event.user is None or event.previous is None:
-        return []
-    return [(event.previous, event.user)] if event.previous != event.user else []
-
-
-def _joined(user: str, aliases: Iterable[tuple[str, str]]) -> set[str]:
-    """Return the userIds that `aliases` join with `user`, itself among them."""
-    joined, before = {user}, 0
-    pairs = list(aliases)
-    while len(joined) > before:
-        before = len(joined)
-        for pair in pairs:
-            if joined & set(pair):
-                joined |= set(pair)
-    return joined
-
-
 class _Identity:
     """Who is who, by the events that were not erased."""
 
     def __init__(self, events: list[Event]) -> None:
         # `events` come by stamp: the first link is the earliest, the last alias the newest.
-        self._aliases = [pair for event in events for pair in _alias(event)]
+        self._aliases = [pair for event in events for pair in alias(event)]
         self._owners: dict[str, str] = {}
         for event in events:
-            for anonymous, user in _links(event):
+            for anonymous, user in links(event):
                 self._owners.setdefault(anonymous, user)
         self._seen = {
             event.anonymous for event in events if event.type != "delete" and event.anonymous
         }
 
     def users(self, user: str) -> set[str]:
-        return _joined(user, self._aliases)
+        return joined(user, self._aliases)
 
     def rep_of_user(self, user: str) -> str:
         """A joined set answers to the userId of its newest alias."""
-        joined = self.users(user)
-        newest = [new for _, new in self._aliases if new in joined]
+        users = self.users(user)
+        newest = [new for _, new in self._aliases if new in users]
         return f"user:{newest[-1] if newest else user}"
 
     def rep_of_anonymous(self, anonymous: str) -> str:
@@ -197,10 +179,10 @@ def _erased_ids(delete: Event, events: list[Event]) -> tuple[set[str], set[str]]
     if delete.user is None:
         assert delete.anonymous is not None
         return set(), {delete.anonymous}
-    users = _joined(
-        delete.user, [pair for event in events if event.at <= delete.at for pair in _alias(event)]
+    users = joined(
+        delete.user, [pair for event in events if event.at <= delete.at for pair in alias(event)]
     )
-    carried = {anonymous for event in events for anonymous, user in _links(event) if user in users}
+    carried = {anonymous for event in events for anonymous, user in links(event) if user in users}
     return users, carried
 
 
