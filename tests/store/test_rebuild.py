@@ -117,18 +117,15 @@ def filled(template: Template) -> Iterator[str]:
 
 async def index(live: Database) -> None:
     """Have an index of each kind, built."""
-    for kind, key in ((Kind.CUSTOMER_TRAIT, KEY), (Kind.ACCOUNT_TRAIT, KEY), (Kind.WORDS, "")):
-        await live.write(
-            lambda tx, kind=kind, key=key: indexing.declare(  # type: ignore[misc]  # kinds of each
-                tx, DEFAULT, kind, key, hot=False, now=0
-            )
-        )
-    for kept in await live.write(lambda tx: indexing.listed(tx, DEFAULT)):
-        more = True
-        while more:
-            more = await live.write(
-                lambda tx, number=kept.id: indexing.build(tx, DEFAULT, number)  # type: ignore[misc]
-            )
+
+    async def declare(tx: Transaction) -> None:
+        for kind, key in ((Kind.CUSTOMER_TRAIT, KEY), (Kind.ACCOUNT_TRAIT, KEY), (Kind.WORDS, "")):
+            await indexing.declare(tx, DEFAULT, kind, key, hot=False, now=0)
+        for kept in await indexing.listed(tx, DEFAULT):
+            while await indexing.build(tx, DEFAULT, kept.id):
+                pass
+
+    await live.write(declare)
 
 
 @pytest.mark.parametrize("table", PLANTED)
