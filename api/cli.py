@@ -12,6 +12,7 @@ import typer
 from api import terminal
 from api.cli_doctor import doctor
 from api.cli_keys import key_commands, workspace_commands
+from api.cli_quarantine import quarantine_commands
 from api.cli_rebuild import rebuild_state
 from api.cli_serve import serve, settings_help
 from api.cli_vacuum import vacuum_files
@@ -26,6 +27,7 @@ app = terminal.commands(
 )
 app.add_typer(key_commands, name="keys")
 app.add_typer(workspace_commands, name="workspaces")
+app.add_typer(quarantine_commands, name="quarantine")
 app.command(epilog=settings_help())(serve)
 app.command()(doctor)
 app.command("rebuild")(rebuild_state)
