@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -342,7 +343,7 @@ async def test_a_time_is_any_offset_and_none_is_now(empty: Asking) -> None:
 async def test_another_workspace_is_not_written_to(empty: Asking) -> None:
     other = Workspace(2, "other")
     await add_workspace(empty.database.inner, other)
-    theirs = Asking(empty.graph, empty.database, empty.ingest, other)
+    theirs = replace(empty, workspace=other)
     await theirs.get(
         document("identify", "customer { id }"), {"input": {"userId": "u1", "traits": {}}}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.values import Workspace
 from tests.graph.graphs import Asking, add_workspace
 
@@ -9,7 +11,7 @@ OTHER = Workspace(2, "other")
 
 
 async def test_two_tenants_with_the_same_ids_see_their_own(empty: Asking) -> None:
-    other = Asking(empty.graph, empty.database, empty.ingest, OTHER)
+    other = replace(empty, workspace=OTHER)
     await add_workspace(empty.database.inner, OTHER)
     for asking, plan in ((empty, "pro"), (other, "free")):
         await asking.deliver(
