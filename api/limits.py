@@ -94,3 +94,11 @@ class GraphLimits:
         5.0,
         "Seconds a GraphQL request may take before it is given up with TIMEOUT.",
     )
+    history_events_max: int = _limit(
+        20_000,
+        "Events that may be folded again for one `asOf`; more is COST_LIMIT, with the number. About a second and a half of work.",
+    )
+    history_characters_max: int = _limit(
+        32 * MIB,
+        "Characters of those events, which are in memory twice while they are folded.",
+    )

@@ -116,6 +116,10 @@ class Audience(Node):
     def customers(
         self,
         where: Annotated[CustomerFilter | None, argument("Which of them. Default: all.")] = UNSET,
+        as_of: Annotated[
+            Moment | None,
+            argument("Who was in it at this moment; `where` still speaks of now. Default: now."),
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
     ) -> Annotated[AudienceCustomerConnection, _CONNECTIONS]:
@@ -130,6 +134,10 @@ class Audience(Node):
         self,
         where: Annotated[
             AccountFilter | None, argument("Which of them. Default: all that are not deleted.")
+        ] = UNSET,
+        as_of: Annotated[
+            Moment | None,
+            argument("Which were in it at this moment; `where` still speaks of now. Default: now."),
         ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,

@@ -9,7 +9,7 @@ from api.graph import compile_orders as orders
 from api.graph.compile import Compile
 from api.graph.compile_pages import Listing, connection
 from api.graph.compile_reads import closed, event_by_owner
-from api.graph.compile_values import folded_of, list_of, text_of
+from api.graph.compile_values import folded_of, list_of, text_of, value_of
 from api.graph.enums import Entity as EntityName
 from api.graph.enums import FlagOrigin
 from api.graph.failures import bad_input
@@ -310,19 +310,29 @@ def audience_accounts(c: Compile, row: Row, field: Field) -> Text:
 def _audience_members(
     c: Compile, row: Row, field: Field, t: str, entity: Entity, condition: Sql
 ) -> Text:
-    f = c.draft.alias("f")
+    f, then = c.draft.alias("f"), field.given("asOf")
     kind, table = (
         ("Customer", "customers") if entity is Entity.CUSTOMER else ("Account", "accounts")
     )
-    where = [
-        f"{f}.audience_id = {row.column('id')}",
-        f"{f}.member = 1",
-        f"{f}.entity = {entity.value}",
-    ]
-    where += [f"{t}.id = {f}.owner_id", condition]
+    where = [f"{f}.audience_id = {row.column('id')}", f"{t}.id = {f}.owner_id", condition]
+    name, members = "", "flags"
+    if isinstance(then, Leaf):
+        name, members = f"{field.type} asOf", _stays(c)
+        at = c.draft.bind_number(value_of(then))
+        of_kind = f"{row.column('entity')} = {entity.value}"
+        where += [of_kind, f"{f}.since <= {at}", f"({f}.left_at IS NULL OR {f}.left_at > {at})"]
+    else:
+        where += [f"{f}.member = 1", f"{f}.entity = {entity.value}"]
     order = closed([orders.number(f, "since")], t)
-    listing = Listing(kind, t, {f: "flags", t: table}, where, order, edge=f, entity=entity)
+    tables = {f: members, t: table}
+    listing = Listing(kind, t, tables, where, order, edge=f, entity=entity, name=name)
     return connection(c, listing, field)
+
+
+def _stays(c: Compile) -> Sql:
+    """Return the stays in audiences, by the names by which the flags of now are read."""
+    v = c.draft.alias("v")
+    return f"(SELECT {v}.*, {v}.entered_at AS since {c.draft.stored({v: 'intervals'}, [])})"
 
 
 def _in_use(c: Compile, t: str) -> Sql:

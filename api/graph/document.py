@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
@@ -21,12 +21,15 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from api.graph import cost, shape
+from api.graph.apart import is_apart
 from api.graph.compile import Renders, compile_field, compile_plan
 from api.graph.failures import Code, Failure, bad_input
 from api.graph.lru import Lru
-from api.graph.plan import Plan, plan
+from api.graph.plan import Field, Plan, plan
+from api.graph.statement import Compiled
 from api.graph.variants import Statement
 from api.limits import GraphLimits
+from models.dialect_choice import reading
 from models.dialect_read import Reading
 
 DOCUMENTS_MAX = 1_000
@@ -53,9 +56,13 @@ class Ready:
 
     plan: Plan
     cost: int
+    # Those root fields that one statement answers together, and the others.
+    together: Plan
+    apart: tuple[Field, ...] = ()
     whole: Statement | None = None
     # Statements of single fields, for operations that an executor runs.
     fields: dict[str, Statement] | None = None
+    past: dict[str, Compiled] = field(default_factory=dict)
 
 
 class Document:
@@ -98,7 +105,9 @@ class Document:
 
     def _plan(self, shapes: Mapping[str, shape.Shape]) -> Ready:
         made = plan(self.schema, self.node, self.operation, shapes)
-        return Ready(made, cost.cost(made))
+        apart = tuple(field for field in made.fields if is_apart(made, field))
+        rest = tuple(field for field in made.fields if field not in apart)
+        return Ready(made, cost.cost(made), replace(made, fields=rest), apart)
 
 
 class Documents:
@@ -121,7 +130,7 @@ class Documents:
         """Return the statement of a whole operation."""
         if ready.whole is None:
             ready.whole = Statement(
-                lambda granted: compile_plan(ready.plan, self._renders, self._dialect, granted)
+                lambda granted: compile_plan(ready.together, self._renders, self._dialect, granted)
             )
         return ready.whole
 
@@ -137,6 +146,13 @@ class Documents:
                 )
             )
         return ready.fields[key]
+
+    def past_statement(self, ready: Ready, asked: Field) -> Compiled:
+        """Return the statement that answers one root field from a database in memory."""
+        if asked.key not in ready.past:
+            alone = replace(ready.plan, fields=(asked,))
+            ready.past[asked.key] = compile_plan(alone, self._renders, reading(None))
+        return ready.past[asked.key]
 
     def _read(self, text: str, name: str | None) -> Document:
         document = valid(text, self._schema, self._limits)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from secrets import token_bytes
@@ -11,16 +11,18 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql import GraphQLError, OperationType, execute
 from graphql.execution.values import VariableValues
 
 from api.auth import Scope
 from api.graph import cost, stating
 from api.graph.acting import Act, Desk, Done, States
+from api.graph.apart import in_order, introspect, is_introspection
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
 from api.graph.failures import Code, Failure
 from api.graph.ids import KEY_BYTES
+from api.graph.past import Past
 from api.graph.persisted import Kept, Registered
 from api.graph.plan import Field
 from api.graph.request import (
@@ -90,6 +92,7 @@ class Graph:
         self.registered = registered
         self.indexes = indexes
         self.kept = Kept()
+        self.past = Past()
         built = schema()
         self.documents = Documents(built, renders(built), reading(database.collation), limits)
 
@@ -118,10 +121,10 @@ class Graph:
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
         try:
             cost.check_cost(ready.cost, self.limits)
-            if run.mutates or not _is_compiled(ready):
+            if run.mutates:
                 run.check()
                 return await self._execute(document, asked, run, kind)
-            text = await run.read(self.documents.statement(ready))
+            text = await run.answer(document, asked.variables)
         except Exception as error:  # noqa: BLE001 (told with what the operation costs)
             return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
@@ -166,7 +169,7 @@ class Graph:
         )
         if isawaitable(found):
             # A statement of fact is not given up half-way: it may be durable already.
-            found = await _within(None if run.mutates else self.limits.seconds_max, found)
+            found = await found
         errors = [run.masked(error) for error in found.errors or ()]
         if found.data is None and errors:
             return refused(errors, kind, {"cost": self._cost(run.ready)})
@@ -214,6 +217,29 @@ class _Run:
                 text: str = rows[0][0]
                 return text
         raise AssertionError("a statement that stands on no index has a row")
+
+    async def answer(self, document: Document, variables: Mapping[str, Any]) -> str:
+        """Return the JSON text that answers a query: one statement, and what none can answer apart."""
+        graph, ready = self.graph, self.ready
+        until = time.monotonic() + graph.limits.seconds_max
+        statement = graph.documents.statement(ready)
+        if not ready.apart:
+            return await self.read(statement)
+        asked, answers = self._asked(None), []
+        statement.arguments(asked)
+        if ready.together.fields:
+            answers.append(await self.read(statement))
+        schema = [field for field in ready.apart if is_introspection(field)]
+        if schema:
+            node, operation = document.node, document.operation
+            answers.append(introspect(document.schema, node, operation, schema, variables))
+        for field in ready.apart:
+            if not is_introspection(field):
+                compiled = graph.documents.past_statement(ready, field)
+                answers.append(
+                    await graph.past.answer(graph.queries, field, compiled, asked, until)
+                )
+        return in_order(ready.plan.fields, answers)
 
     async def query(self, key: str) -> Any:
         """Return what the root field that answers under `key` reads."""
@@ -324,17 +350,6 @@ def _check_allowed(document: Document, request: GraphRequest) -> None:
     mutates = document.kind is OperationType.MUTATION
     if mutates and request.method == "GET":
         raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))
-
-
-def _is_compiled(ready: Ready) -> bool:
-    return not any(
-        field.name.startswith("__") and field.name != "__typename" for field in ready.plan.fields
-    )
-
-
-async def _within(seconds: float | None, found: Awaitable[ExecutionResult]) -> ExecutionResult:
-    async with asyncio.timeout(seconds):
-        return await found
 
 
 def _stated(workspace: Workspace, said: stating.Statement, receipt: Receipt) -> Stated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from graphql import (
@@ -214,7 +215,7 @@ class _Planner:
         name = node.name.value
         if name.startswith("__"):
             # Introspection is read by the executor, which plans for itself.
-            return Field(key, name, "", {}, None, node)
+            return Field(key, name, "", {}, None, _merged(nodes))
         definition = parent.fields[name]
         named = get_named_type(definition.type)
         selection = None
@@ -309,6 +310,20 @@ class _Planner:
                 f"the input has over {CONDITIONS_MAX} conditions: ask for less",
                 node,
             )
+
+
+def _merged(nodes: list[FieldNode]) -> FieldNode:
+    """Return the fields of one response key as one, whose conditions were looked at."""
+    first = nodes[0]
+    sets = [each.selection_set.selections for each in nodes if each.selection_set is not None]
+    selected = SelectionSetNode(selections=tuple(chain.from_iterable(sets))) if sets else None
+    return FieldNode(
+        alias=first.alias,
+        name=first.name,
+        arguments=first.arguments,
+        selection_set=selected,
+        loc=first.loc,
+    )
 
 
 def _follow(path: tuple[str | int, ...], variables: VariableValues) -> Any:

@@ -40,6 +40,7 @@ from api.graph.inputs import (
     CustomerOrder,
     EventFilter,
 )
+from api.graph.scalars import Moment
 from api.graph.types import Account, Customer, Node
 from api.graph.viewer import Viewer
 
@@ -104,6 +105,13 @@ class Query:
         anonymous_id: Annotated[
             str | None, argument("A device id: the customer it belongs to.")
         ] = UNSET,
+        as_of: Annotated[
+            Moment | None,
+            argument(
+                "The customer as of this moment, by event time: traits, audience flags and accounts as they stood."
+                " Null when nothing was known yet. Default: now."
+            ),
+        ] = UNSET,
     ) -> Customer | None:
         """Return one customer."""
         in_sql()
@@ -138,6 +146,13 @@ class Query:
         id: Annotated[strawberry.ID | None, argument("Global id.")] = UNSET,
         group_id: Annotated[
             str | None, argument("The id your application uses, as sent by group.")
+        ] = UNSET,
+        as_of: Annotated[
+            Moment | None,
+            argument(
+                "The account as of this moment, by event time: traits, audience flags and members as they stood."
+                " Null when nothing was known yet. Default: now."
+            ),
         ] = UNSET,
     ) -> Account | None:
         """Return one account."""
