@@ -12,9 +12,10 @@ from api.graph.failures import bad_input
 from api.graph.page import Kind, Part
 from api.graph.plan import Field, Leaf
 from api.graph.statement import Row, Sql, Text
-from ingest.meaning import TRIAL_KEYS
 from models.values import Entity, EventType
 
+# What the events of a trial write; a property test holds this file to `ingest.meaning`.
+_TRIAL_KEYS = ("trial_start_date", "trial_end_date", "trial_plan_name")
 # What a name may be surrounded by: all that Python's `str.strip()` takes away.
 _SPACE = "".join(chr(code) for code in range(0x3001) if code and chr(code).isspace())
 
@@ -152,7 +153,7 @@ def _said_of_account(t: str, key: Sql) -> Sql:
     created = (
         f"CASE {key} WHEN 'account_name' THEN NULL WHEN 'name' THEN {renamed} ELSE {t}.held END"
     )
-    trial = f"CASE WHEN {key} IN ({', '.join(map(_quoted, TRIAL_KEYS))}) THEN {t}.held END"
+    trial = f"CASE WHEN {key} IN ({', '.join(map(_quoted, _TRIAL_KEYS))}) THEN {t}.held END"
     stated = (
         f"CASE {t}.named WHEN 'account created' THEN {created}"
         f" WHEN 'trial started' THEN {trial} WHEN 'trial ended' THEN {trial} END"

@@ -14,7 +14,7 @@ from api.graph.failures import Code, Failure
 from api.graph.plan import Field, Group, Leaf, Value
 from api.graph.statement import Asked, Compiled
 from ingest import past
-from ingest.past import Bounds, Hop, Reach, Source, Sought, TooLong
+from ingest.past import Bounds, Hop, Reach, Sought, Source, TooLong
 from models.connection import TimedOut
 from models.values import Entity, Kind
 

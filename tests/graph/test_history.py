@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.databases import Template, save_batches
+from tests.databases import save_batches
 from tests.graph.graphs import Asking, a_graph
 from tests.graph.oracle_types import moment
 from tests.laws import model
