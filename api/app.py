@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import graph_door
 from api.doors import Doors, routes
@@ -51,7 +51,20 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the application's own beginning and end."""
-        await self._serve(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._serve(scope, receive, self._in_a_line(send))
+        else:
+            await self._serve(scope, receive, send)
+
+    def _in_a_line(self, send: Send) -> Send:
+        """Spare the server the traceback of what was said already."""
+
+        async def spare(message: Message) -> None:
+            if self.service.refused_to_start is not None:
+                message["message"] = ""
+            await send(message)
+
+        return spare
 
 
 def create_app(

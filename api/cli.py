@@ -37,8 +37,7 @@ app.command("vacuum")(vacuum_files)
 @app.command()
 def migrate() -> None:
     """Bring the database to the tables of this version, making it where there is none."""
-    asyncio.run(_migrate())
-    typer.echo(f"The database is at migration {migrations.head()}.")
+    typer.echo(f"The database is at migration {asyncio.run(_migrate())}.")
 
 
 @app.command()
@@ -67,12 +66,12 @@ def schema(
     typer.echo(f"{path} is the schema.")
 
 
-async def _migrate() -> None:
+async def _migrate() -> str | None:
     settings = load()
     await terminal.bring_up(settings, upgrade=True)
     async with opened(settings):
         # Opening makes workspace `default` where there is none.
-        pass
+        return await migrations.current(settings.database_url)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from api import keys, terminal
+from api.service import beyond
 from api.settings import PREFIX, Settings, load
 from api.terminal import Json, print_json
 from models import migrate
@@ -26,6 +27,7 @@ from models.database import (
     open_replica,
     sqlite_path,
 )
+from models.migrate import Fit
 
 _URLS = {"database_url", "read_database_url"}
 FREE_BYTES_MIN = 1_000_000_000
@@ -108,7 +110,7 @@ async def _check_database(database: Database, about: dict[str, str], at: str | N
         _check_durable(about),
         await _check_writable(database),
     ]
-    if at == migrate.head():
+    if migrate.fit(at) in {Fit.EXACT, Fit.AHEAD}:
         checks.append(await _check_keys(database))
     return checks
 
@@ -132,11 +134,15 @@ def _check_migration(at: str | None) -> Check:
     head = migrate.head()
     if at == head:
         return Check("migration", ok=True, advice=f"the tables are those of this version ({head})")
-    return Check(
-        "migration",
-        ok=False,
-        advice=f"the tables are at {at or 'none'}, not {head}: run `calyx migrate`",
-    )
+    match migrate.fit(at):
+        case Fit.AHEAD:
+            advice = f"a newer version migrated to {at}; this one ({head}) still may serve"
+            return Check("migration", ok=True, advice=advice)
+        case Fit.BEYOND:
+            return Check("migration", ok=False, advice=beyond(at))
+        case _:
+            advice = f"the tables are at {at or 'none'}, not {head}: run `calyx migrate`"
+            return Check("migration", ok=False, advice=advice)
 
 
 def _check_durable(about: dict[str, str]) -> Check:

@@ -19,14 +19,16 @@ from api import errors, openapi, reference
 from api.edge import refusal_of
 from api.errors import Code
 from api.observe import Metrics
-from api.service import Phase, Service
+from api.service import Phase, Service, beyond
+from models import migrate
 from models.database import TimedOut, Unavailable
+from models.migrate import Fit
 
 TITLE = "Calyx"
 SUMMARY = "An open, self-hosted customer-data API: Segment events in, GraphQL out."
 _STATIC = Path(__file__).parent / "static"
-# With its replica behind, everything is served, from the primary.
-_WELCOME = {"ready", "lagging"}
+# With its replica behind, everything is served, from the primary; and by an older version, too.
+_WELCOME = {"ready", "lagging", "outdated"}
 
 
 def pages(
@@ -79,8 +81,10 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get(
         "/readyz",
         tags=["Operation"],
-        summary="Whether requests should come here: 200 when `ready`, or `lagging`: a replica is left aside.",
-        responses={503: {"description": "`starting`, `draining`, `stopped` or `broken`."}},
+        summary="Whether requests should come here: 200 when `ready`, `lagging` (a replica is left aside) or `outdated` (a newer version has migrated).",
+        responses={
+            503: {"description": "`starting`, `draining`, `stopped`, `broken` or `surpassed`."}
+        },
     )
     async def readyz() -> JSONResponse:
         status, message = await _readiness(service)
@@ -111,14 +115,22 @@ async def _readiness(service: Service) -> tuple[str, str]:
     if service.phase is not Phase.READY:
         return service.phase.value, "send requests elsewhere, or wait"
     try:
-        await service.opened().database.read("select 1 from workspaces limit 1")
+        [(at,)] = await service.opened().database.read("select version_num from alembic_version")
     except (Unavailable, TimedOut) as error:
         return "broken", str(error)
+    fit = migrate.fit(at)
+    if fit is Fit.BEYOND:
+        return "surpassed", beyond(at)
     replica = service.opened().replica
     if replica is not None and not replica.keeps_up:
         behind = replica.behind_s
         lag = "does not answer" if behind is None else f"is {behind:.1f} seconds behind"
         return "lagging", f"the replica {lag}: queries read the primary until it keeps up"
+    if fit is Fit.AHEAD:
+        return (
+            "outdated",
+            f"a newer version migrated to {at}: requests are welcome until it is here",
+        )
     return "ready", "requests are welcome"
 
 

@@ -27,9 +27,11 @@ from models.database import (
     Queries,
     TimedOut,
     Unavailable,
+    Unsupported,
     open_database,
     open_replica,
 )
+from models.migrate import Fit
 from models.values import Micros
 
 USED_SECONDS = 60.0
@@ -84,6 +86,8 @@ class Service:
         self._clock = clock
         self._metrics = metrics
         self._opened: Opened | None = None
+        # Why it did not start, where that is no fault of ours and was logged.
+        self.refused_to_start: str | None = None
         self._when_open: list[Callable[[Opened], None]] = []
 
     def when_open(self, call: Callable[[Opened], None]) -> None:
@@ -105,14 +109,12 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Open everything; on the way out let what was taken in be committed, then close."""
         async with AsyncExitStack() as stack:
-            database = await open_migrated(self._settings)
+            database = await self._open()
             stack.push_async_callback(database.close)
             replica = await self._replica(database, stack)
             ingest = self._ingest(database)
             ingest.start()
-            gate = Gate(
-                _Keys(database, replica), self._clock, self._settings.requests_per_minute
-            )
+            gate = Gate(_Keys(database, replica), self._clock, self._settings.requests_per_minute)
             keeper = Keeper(database, self._clock)
             self._opened = Opened(database, ingest, gate, Notes(), keeper, replica)
             for call in self._when_open:
@@ -134,6 +136,14 @@ class Service:
                 await self._store_notes_once()
                 self._opened = None
                 self.phase = Phase.STOPPED
+
+    async def _open(self) -> Database:
+        try:
+            return await open_migrated(self._settings)
+        except (Misconfigured, Unavailable, Unsupported, TimedOut) as error:
+            self.refused_to_start = str(error)
+            log.error("cannot_start", why=self.refused_to_start)  # noqa: TRY400 (no fault of ours)
+            raise
 
     async def _replica(self, database: Database, stack: AsyncExitStack) -> Follower | None:
         settings = self._settings
@@ -232,13 +242,26 @@ class _Keys:
 
 
 async def open_migrated(settings: Settings) -> Database:
-    """Return the open database; raise Misconfigured unless its tables are those of this version."""
+    """Return the open database; raise Misconfigured unless this version can live with its tables."""
     url = settings.database_url
-    at, head = await migrate.current(url), migrate.head()
-    if at != head:
-        raise Misconfigured(
-            f"the database is at migration {at or 'none'}, this version needs {head}: run `calyx migrate`"
-        )
-    return await open_database(
-        url, readers=settings.read_connections, seconds_max=settings.graphql_seconds_max
+    at = await migrate.current(url)
+    match migrate.fit(at):
+        case Fit.BEHIND:
+            raise Misconfigured(
+                f"the database is at migration {at or 'none'}, this version needs {migrate.head()}:"
+                " run `calyx migrate`"
+            )
+        case Fit.BEYOND:
+            raise Misconfigured(beyond(at))
+        case Fit.EXACT | Fit.AHEAD:
+            return await open_database(
+                url, readers=settings.read_connections, seconds_max=settings.graphql_seconds_max
+            )
+
+
+def beyond(at: str | None) -> str:
+    """Return what to tell of a database that this version is too old for."""
+    return (
+        f"the database is at migration {at}, for which this version is too old"
+        f" (it knows {migrate.head()}): start the version that migrated it"
     )

@@ -17,10 +17,12 @@ from typer.core import TyperGroup
 from api import keys
 from api.keys import Refused, Tenant
 from api.patience import Patient
+from api.service import beyond
 from api.settings import Misconfigured, Settings
 from ingest import clock
 from models import migrate
 from models.database import Database, TimedOut, Unavailable, Unsupported, open_database, sqlite_path
+from models.migrate import Fit
 from models.values import Micros
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead, for programs.")]
@@ -81,7 +83,10 @@ async def bring_up(settings: Settings, *, upgrade: bool) -> None:
     """Make the tables of an empty database; those of an older version only with `upgrade`, else raise Misconfigured."""
     url = settings.database_url
     at = await migrate.current(url) if database_exists(url) else None
-    if at == migrate.head():
+    fit = migrate.fit(at)
+    if fit is Fit.BEYOND:
+        raise Misconfigured(beyond(at))
+    if fit is not Fit.BEHIND:
         return
     if at is not None and not upgrade:
         raise Misconfigured(

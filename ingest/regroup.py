@@ -143,7 +143,7 @@ async def _assign(
     free = [number for number in numbers if number in working.people]
     if len(groups) > len(free):
         free += await working.new_customers(len(groups) - len(free))
-    for number, (group, alias) in zip(free, groups, strict=False):
+    for number, (group, alias) in zip(free[: len(groups)], groups, strict=True):
         users = [one for one in group if one.name.kind is Kind.USER]
         head = users[0] if users else group[0]
         user_id = head.name.text if users else None

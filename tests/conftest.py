@@ -37,9 +37,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> PostgresTemplate:
+def postgres_template(postgres_server: str) -> Iterator[PostgresTemplate]:
     """Give a migrated PostgreSQL database, to be copied for each test."""
-    return PostgresTemplate.make(postgres_server)
+    with PostgresTemplate.made(postgres_server) as template:
+        yield template
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])

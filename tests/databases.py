@@ -6,9 +6,9 @@ import asyncio
 import json
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -90,26 +90,33 @@ class SqliteTemplate:
             file.unlink()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PostgresTemplate:
-    """A PostgreSQL database to copy."""
+    """A PostgreSQL database to copy. Each run has names of its own: others may use the server, too."""
 
     server: str
+    name: str = field(default_factory=lambda: f"calyx_{uuid.uuid4().hex}")
+    left: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, server: str) -> PostgresTemplate:
-        """Migrate a database on `server`."""
+    @contextmanager
+    def made(cls, server: str) -> Iterator[PostgresTemplate]:
+        """Migrate a database on `server`; remove it afterwards, with what tests left behind."""
         template = cls(server)
-        asyncio.run(template.execute("CREATE DATABASE calyx_template"))
-        asyncio.run(_make(f"{server}/calyx_template"))
-        return template
+        try:
+            asyncio.run(template.execute(f"CREATE DATABASE {template.name}"))
+            asyncio.run(_make(f"{server}/{template.name}"))
+            yield template
+        finally:
+            for name in [*template.left, template.name]:
+                asyncio.run(template.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     @property
     def words(self) -> str:
         return "postgres"
 
     def copy(self) -> str:
-        return self._make("calyx_template")
+        return self._make(self.name)
 
     def empty(self) -> str:
         return self._make("template0")
@@ -118,10 +125,13 @@ class PostgresTemplate:
         asyncio.run(self._catch_up(url))
 
     def drop(self, url: str) -> None:
-        asyncio.run(self.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)"))
+        name = url.rsplit("/", 1)[1]
+        asyncio.run(self.execute(f"DROP DATABASE {name} WITH (FORCE)"))
+        self.left.pop(name, None)
 
     def _make(self, template: str) -> str:
         name = f"calyx_{uuid.uuid4().hex}"
+        self.left[name] = None
         asyncio.run(self.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return f"{self.server}/{name}"
 

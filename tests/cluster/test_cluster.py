@@ -47,8 +47,8 @@ async def test_without_a_synchronous_standby_the_loss_is_seen() -> None:
 async def test_hosts_of_which_none_is_a_primary_are_unavailable(
     postgres_template: PostgresTemplate,
 ) -> None:
-    host = postgres_template.server.rpartition("@")[2]
-    url = f"postgresql+asyncpg://calyx@/calyx_template?host={host},{host}"
+    user, _, host = postgres_template.server.rpartition("@")
+    url = f"{user}@/{postgres_template.name}?host={host},{host}"
     with pytest.raises(Unavailable):
         await open_database(f"{url}&target_session_attrs=standby")
     await (await open_database(f"{url}&target_session_attrs=primary")).close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -22,8 +22,9 @@ SIGN_UP = 'mutation { signUp(input: {userId: "u%d"}) { customer { userId } userE
 
 
 @pytest.fixture(scope="module")
-def template(postgres_pair: Pair) -> PostgresTemplate:
-    return PostgresTemplate.make(postgres_pair[0].url)
+def template(postgres_pair: Pair) -> Iterator[PostgresTemplate]:
+    with PostgresTemplate.made(postgres_pair[0].url) as template:
+        yield template
 
 
 @pytest.fixture

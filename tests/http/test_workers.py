@@ -299,6 +299,8 @@ def test_where_no_worker_can_start_it_says_so_and_ends(
     done = run(tmp_path, "serve", "--port", "0", **of(url) | {"CALYX_WORKERS": "4"})
     assert done.returncode == 1
     assert "did not start" in done.stderr
+    assert "cannot_start" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def with_room_for(template: PostgresTemplate, url: str, connections: int) -> str:
