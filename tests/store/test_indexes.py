@@ -10,9 +10,10 @@ import pytest
 
 from ingest import indexes, indexing, places
 from ingest.indexes import Holder, Kind, Shown, State
+from ingest.store import Item, save
 from models.database import Database, Row, Transaction
 from models.values import Entity
-from tests.databases import DEFAULT, Template, opened, save_batches
+from tests.databases import DEFAULT, PostgresTemplate, Template, opened, read, save_batches
 from tests.laws.histories import random_history
 from tests.laws.histories_messages import KEYS
 from tests.laws.model import Delivery
@@ -169,6 +170,34 @@ def test_an_index_is_built_while_several_write(template: Template) -> None:
             await build(database)
             assert {each.state for each in await listed(database)} == {State.COMPLETE}
             await hold_what_is_there(database)
+
+    asyncio.run(run())
+
+
+def test_declaring_waits_for_those_who_write_and_know_nothing_of_it(
+    postgres_template: PostgresTemplate,
+) -> None:
+    url = postgres_template.copy()
+
+    async def run() -> None:
+        entered, go_on = asyncio.Event(), asyncio.Event()
+
+        async def write(tx: Transaction) -> None:
+            await tx.enter(DEFAULT.id)
+            entered.set()
+            await go_on.wait()
+            await save(tx, DEFAULT, [Item(read(said("u1", plan="x")), asked=False)])
+
+        async with opened(url) as writer, opened(url) as other:
+            writing = asyncio.create_task(writer.write(write))
+            await entered.wait()
+            declaring = asyncio.create_task(declare(other, Kind.CUSTOMER_TRAIT, "plan"))
+            done, _ = await asyncio.wait([declaring], timeout=0.3)
+            assert not done
+            go_on.set()
+            await asyncio.gather(writing, declaring)
+            await build(other)
+            assert len((await kept_rows(other))[0]) == 1
 
     asyncio.run(run())
 
