@@ -25,6 +25,11 @@ from models.dialect_read_postgres import COLLATIONS
 # A transaction that lost a race is done again; so many in a row are no race but a fault.
 RACES_MAX = 20
 _WRITE_TIMEOUT_S = 30.0
+# So long callers wait for a commit that waits for a standby; those after them wait no longer than this.
+COMMIT_PATIENCE_S = 30.0
+TURN_PATIENCE_S = 1.0
+# The driver knows no other word for a statement that it must not break off.
+_NEVER_S = 1e8
 # A server lets go of what a writer holds that has gone without a word.
 _WRITER_SETTINGS = {
     # A plan kept from when the tables were empty read whole workspaces: a third of the speed.
@@ -52,6 +57,9 @@ class PostgresDatabase:
         self._writer: asyncpg.Connection | None = None
         self._pool = ReadingPool(url, readers, seconds_max)
         self._writing = asyncio.Lock()
+        self.commit_patience_s = COMMIT_PATIENCE_S
+        # A commit that nobody waits for any more, and that nobody may break off either.
+        self._unheard: asyncio.Future[str] | None = None
 
     @classmethod
     async def open(
@@ -80,6 +88,7 @@ class PostgresDatabase:
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
         async with self._writing:
+            await self._hear_out()
             alone: frozenset[int] = frozenset()
             for _ in range(RACES_MAX):
                 try:
@@ -90,7 +99,8 @@ class PostgresDatabase:
                     continue
                 except asyncio.CancelledError:
                     # Cut off in its BEGIN it would take the next one into itself, and never commit.
-                    await self._drop()
+                    if self._unheard is None:
+                        await self._drop()
                     raise
                 except (PostgresError, *BROKEN_OFF) as error:
                     if isinstance(error, PostgresError) and not is_passing(error):
@@ -131,8 +141,39 @@ class PostgresDatabase:
 
     async def _write(self, work: Work[T], alone: frozenset[int]) -> T:
         connection = await self._connection()
-        async with connection.transaction():
-            return await work(PostgresTransaction(connection, alone))
+        await connection.execute("BEGIN")
+        try:
+            done = await work(PostgresTransaction(connection, alone))
+        except Exception:
+            await connection.execute("ROLLBACK")
+            raise
+        await self._commit(connection)
+        return done
+
+    async def _commit(self, connection: asyncpg.Connection) -> None:
+        """Return once all is durable; raise Unavailable when that takes long, and let it go on.
+
+        A driver that times out has the server cancel the COMMIT. One that waits for a standby would
+        then count as done, and a retry be acknowledged, though nobody else has it.
+        """
+        commit = asyncio.ensure_future(connection.execute("COMMIT", timeout=_NEVER_S))
+        self._unheard = commit
+        ended, _ = await asyncio.wait([commit], timeout=self.commit_patience_s)
+        if not ended:
+            raise Unavailable("the commit waits for a standby; send it again")
+        self._unheard = None
+        await commit
+
+    async def _hear_out(self) -> None:
+        """Wait a moment for a commit that still goes on; raise Unavailable if it will not end."""
+        if self._unheard is None:
+            return
+        ended, _ = await asyncio.wait([self._unheard], timeout=TURN_PATIENCE_S)
+        if not ended:
+            raise Unavailable("an earlier commit still waits for a standby; send it again")
+        commit, self._unheard = self._unheard, None
+        if commit.exception() is not None:
+            await self._drop()
 
     async def _drop(self) -> None:
         writer, self._writer = self._writer, None
