@@ -117,7 +117,7 @@ class Keeper:
 
     async def give_up(self, workspace: Workspace, kind: Kind, key: str) -> None:
         """Cease to have it, durably; it is cleared away in the background."""
-        await self._database.write(lambda tx: indexing.give_up(tx, workspace, kind, key))
+        await _give_up(self._database, workspace, kind, key)
         await self._refresh(self._watch(workspace))
         self._kick.set()
 
@@ -203,9 +203,7 @@ class Keeper:
             if name in watched.used and age > NOTED_SECONDS * _MICROS:
                 await self._database.write(_asked(workspace, each.id, now))
             elif name not in watched.used and age > COLD_SECONDS * _MICROS:
-                await self._database.write(
-                    lambda tx, name=name: indexing.give_up(tx, workspace, *name)  # type: ignore[misc]
-                )
+                await _give_up(self._database, workspace, *name)
                 watched.stale = True
         watched.used.clear()
         if watched.stale:
@@ -275,6 +273,10 @@ async def _declare(
     database: Database, workspace: Workspace, kind: Kind, key: str, now: Micros, *, hot: bool
 ) -> None:
     await database.write(lambda tx: indexing.declare(tx, workspace, kind, key, hot=hot, now=now))
+
+
+async def _give_up(database: Database, workspace: Workspace, kind: Kind, key: str) -> None:
+    await database.write(lambda tx: indexing.give_up(tx, workspace, kind, key))
 
 
 def _step(workspace: Workspace, number: int) -> Work[bool]:

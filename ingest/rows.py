@@ -1,4 +1,4 @@
-"""The rows of customers and accounts, as they are written. Pure."""
+"""The rows of customers and accounts, as they are written."""
 
 from __future__ import annotations
 

@@ -4,40 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, Index, SmallInteger, UniqueConstraint, text
-from sqlalchemy import Identity as Numbered
-from sqlmodel import Field, SQLModel
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import SQLModel
 
-from models.dialect import BIG, CLUSTERED, KEY, TEXT, text_indexes
+from models import columns, tables_indexes  # noqa: F401 (fills the metadata)
+from models.dialect import CLUSTERED, text_indexes
 
-# Names for what alembic and error messages would otherwise number.
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-def _big(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(BIG, primary_key=primary_key, nullable=nullable))
-
-
-def _id() -> Any:
-    # PostgreSQL numbers the rows; SQLite's one writer does so itself.
-    return Field(sa_column=Column(BIG, Numbered(), primary_key=True))
-
-
-def _text(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(TEXT, nullable=nullable))
-
-
-def _key(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(KEY, primary_key=primary_key, nullable=nullable))
-
-
-def _small(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(SmallInteger, primary_key=primary_key, nullable=nullable))
+_big, _id, _key = columns.big, columns.row_number, columns.key
+_small, _text = columns.small, columns.text
 
 
 class Workspace(SQLModel, table=True):
@@ -88,8 +62,7 @@ class Event(SQLModel, table=True):
             "workspace_id",
             "account_id",
             "at",
-            sqlite_where=text("account_id IS NOT NULL"),
-            postgresql_where=text("account_id IS NOT NULL"),
+            **columns.where("account_id IS NOT NULL"),
         ),
         Index("ix_events_at", "workspace_id", "at"),
     )
@@ -126,8 +99,7 @@ class Identity(SQLModel, table=True):
             "ix_identities_hash",
             "workspace_id",
             "hash",
-            sqlite_where=text("hash IS NOT NULL"),
-            postgresql_where=text("hash IS NOT NULL"),
+            **columns.where("hash IS NOT NULL"),
         ),
         CheckConstraint("kind in (0, 1)", name="kind"),
         CLUSTERED,
@@ -224,8 +196,7 @@ class Account(SQLModel, table=True):
             "ix_accounts_deleted_at",
             "workspace_id",
             "deleted_at",
-            sqlite_where=text("deleted_at IS NOT NULL"),
-            postgresql_where=text("deleted_at IS NOT NULL"),
+            **columns.where("deleted_at IS NOT NULL"),
         ),
         *text_indexes("ix_accounts_name", "name"),
     )
@@ -408,8 +379,7 @@ class Audit(SQLModel, table=True):
             "ix_audit_mark",
             "workspace_id",
             "mark",
-            sqlite_where=text("mark IS NOT NULL"),
-            postgresql_where=text("mark IS NOT NULL"),
+            **columns.where("mark IS NOT NULL"),
         ),
     )
 
@@ -426,74 +396,3 @@ class Audit(SQLModel, table=True):
     # Of an erasure: the keyed hash of what was asked, and as JSON how much it removed.
     mark: bytes | None = _key(nullable=True)
     report: str | None = _text(nullable=True)
-
-
-class KeptIndex(SQLModel, table=True):
-    """An index that Calyx keeps itself, of one trait or of the words that are searched."""
-
-    __tablename__: ClassVar[Any] = "kept_indexes"
-
-    workspace_id: int = _big(primary_key=True)
-    id: int = _id()
-    # 0 a trait of customers, 1 a trait of accounts, 2 words.
-    kind: int = _small()
-    # Of a trait; else empty.
-    key: str = _text()
-    # 0 being built, 1 complete, 2 given up.
-    state: int = _small()
-    # 1 where nobody declared it: it was asked for often, and goes when it no longer is.
-    hot: int = _small()
-    asked_at: int = _big()
-    # What of is read just now (of words: 0 customers, 1 accounts, 2 identities), and up to which row.
-    stage: int = _small()
-    done: int = _big()
-
-
-class TraitValue(SQLModel, table=True):
-    """What one index of a trait has of one customer or account."""
-
-    __tablename__: ClassVar[Any] = "trait_values"
-    __table_args__ = (
-        Index("ix_trait_values_place", "workspace_id", "index_id", "place", "key"),
-        Index(
-            "ix_trait_values_folded",
-            "workspace_id",
-            "index_id",
-            "folded",
-            sqlite_where=text("folded IS NOT NULL"),
-            postgresql_where=text("folded IS NOT NULL"),
-        ),
-        Index(
-            "ix_trait_values_cut",
-            "workspace_id",
-            "index_id",
-            sqlite_where=text("cut = 1"),
-            postgresql_where=text("cut = 1"),
-        ),
-        CLUSTERED,
-    )
-
-    workspace_id: int = _big(primary_key=True)
-    index_id: int = _big(primary_key=True)
-    owner_id: int = _big(primary_key=True)
-    # The owner's, by which ties are broken.
-    key: bytes = _key()
-    # Sorts as the values do: numbers, then text, then the rest. Bounded.
-    place: str = _text()
-    # Text in lower case, or the JSON of what is neither number nor text. Bounded.
-    folded: str | None = _text(nullable=True)
-    # 1 where `place` has less than the value, so that the order must look at the value itself.
-    cut: int = _small()
-
-
-class Word(SQLModel, table=True):
-    """Where a word begins that can be searched for."""
-
-    __tablename__: ClassVar[Any] = "words"
-    __table_args__ = (CLUSTERED,)
-
-    workspace_id: int = _big(primary_key=True)
-    # 0 in a customer's name or email, 1 in an account's name or groupId, 2 in an identity.
-    kind: int = _small(primary_key=True)
-    word: str = Field(sa_column=Column(TEXT, primary_key=True, nullable=False))
-    owner_id: int = _big(primary_key=True)

@@ -45,17 +45,15 @@ async def fill(database: Database, customers: int, last: str = "ANALYZE") -> Non
 
             await database.write(put)
     for kind, key in ((Kind.WORDS, ""), (Kind.CUSTOMER_TRAIT, "plan"), (Kind.CUSTOMER_TRAIT, "n")):
-        await database.write(
-            lambda tx, kind=kind, key=key: indexing.declare(  # type: ignore[misc]
-                tx, DEFAULT, kind, key, hot=False, now=NOW
-            )
-        )
-    for each in await database.write(lambda tx: indexing.listed(tx, DEFAULT)):
-        while await database.write(
-            lambda tx, each=each: indexing.build(tx, DEFAULT, each.id, _PART)  # type: ignore[misc]
-        ):
-            pass
+        await _index(database, kind, key)
     await database.write(lambda tx: tx.fetch(last, ()))
+
+
+async def _index(database: Database, kind: Kind, key: str) -> None:
+    await database.write(lambda tx: indexing.declare(tx, DEFAULT, kind, key, hot=False, now=NOW))
+    newest = (await database.write(lambda tx: indexing.listed(tx, DEFAULT)))[-1]
+    while await database.write(lambda tx: indexing.build(tx, DEFAULT, newest.id, _PART)):
+        pass
 
 
 def _tables(random: Random, customers: int) -> Rows:
@@ -65,23 +63,8 @@ def _tables(random: Random, customers: int) -> Rows:
         (number, person["key"], 0, person["user_id"], person["user_id"], number, 1)
         for number, person in enumerate(people, 1)
     ]
-    members = sorted(
-        {
-            (1 + random.randrange(customers), 1 + random.randrange(accounts))
-            for _ in range(customers * 3 // 2)
-        }
-    )
-    flags = sorted(
-        {(1 + random.randrange(customers), 1 + random.randrange(12)) for _ in range(customers * 3)}
-    )
-    numbers = count(1)
-    events = [
-        (
-            *(next(numbers), key, key.hex(), 0, random.choice(["Report Viewed", "Login", "Paid"])),
-            *(NOW - random.randrange(180 * _DAY), NOW, 1 + random.randrange(customers), 0, 0, "{}"),
-        )
-        for key in (random.randbytes(16) for _ in range(customers * _EVENTS_EACH))
-    ]
+    members = _pairs(random, customers, accounts, customers * 3 // 2)
+    flags = _pairs(random, customers, 12, customers * 3)
     return {
         "customers": (
             ("id", *people[0]),
@@ -115,9 +98,24 @@ def _tables(random: Random, customers: int) -> Rows:
                 *("id", "key", "message_id", "type", "name", "at", "received_at"),
                 *("whom", "veil", "written", "body"),
             ),
-            events,
+            _events(random, customers),
         ),
     }
+
+
+def _pairs(random: Random, left: int, right: int, size: int) -> list[tuple[int, int]]:
+    return sorted({(1 + random.randrange(left), 1 + random.randrange(right)) for _ in range(size)})
+
+
+def _events(random: Random, customers: int) -> list[Row]:
+    numbers = count(1)
+    return [
+        (
+            *(next(numbers), key, key.hex(), 0, random.choice(["Report Viewed", "Login", "Paid"])),
+            *(NOW - random.randrange(180 * _DAY), NOW, 1 + random.randrange(customers), 0, 0, "{}"),
+        )
+        for key in (random.randbytes(16) for _ in range(customers * _EVENTS_EACH))
+    ]
 
 
 def _people(random: Random, customers: int) -> Iterator[dict[str, Any]]:

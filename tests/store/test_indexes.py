@@ -11,7 +11,7 @@ import pytest
 from ingest import indexes, indexing, places
 from ingest.indexes import Holder, Kind, Shown, State
 from ingest.store import Item, save
-from models.database import Database, Row, Transaction
+from models.database import Database, Row, Transaction, Work
 from models.values import Entity
 from tests.databases import DEFAULT, PostgresTemplate, Template, opened, read, save_batches
 from tests.laws.histories import random_history
@@ -43,13 +43,16 @@ async def listed(database: Database) -> list[indexing.Kept]:
     return await database.write(lambda tx: indexing.listed(tx, DEFAULT))
 
 
+def step(number: int, rows: int) -> Work[bool]:
+    """Return the next step of an index, of so many rows."""
+    return lambda tx: indexing.build(tx, DEFAULT, number, rows)
+
+
 async def build(database: Database, steps: int = 1_000, rows: int = 3) -> None:
     """Do some steps of every index that needs it."""
     for each in await listed(database):
         for _ in range(steps):
-            if not await database.write(
-                lambda tx, each=each: indexing.build(tx, DEFAULT, each.id, rows)  # type: ignore[misc]
-            ):
+            if not await database.write(step(each.id, rows)):
                 break
 
 
