@@ -94,8 +94,13 @@ async def remove_owners(
     tx: Transaction, workspace: Workspace, entity: Entity, owners: Iterable[Row]
 ) -> None:
     """Remove every flag of owners who are no more."""
-    for (owner,) in owners:
-        await remove(tx, workspace, entity, owner, ())
+    keys = [(int(entity), owner) for (owner,) in owners]
+    columns = ("owner_id", "audience_id")
+    rows = await tx.lookup("flags", columns, _FLAG_KEY[:2], workspace.id, keys)
+    lost = [(audience, owner) for owner, audience in rows]
+    if lost:
+        await tx.delete("flags", _FLAG_KEY[:2], workspace.id, keys)
+        await tx.delete("intervals", _INTERVAL_KEY[:2], workspace.id, lost)
 
 
 async def _take(

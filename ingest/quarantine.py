@@ -9,7 +9,7 @@ import msgspec
 
 from ingest.erasure import Oblivion
 from ingest.log import span_of
-from models.database import Database, Transaction
+from models.database import Database, Row, Transaction
 from models.values import (
     Held,
     JsonText,
@@ -155,6 +155,7 @@ async def _hold_new(
     known = {row[0] for row in rows}
     numbers = iter(await tx.new_ids("quarantine", workspace.id, len(bodies)))
     receipts = []
+    made: list[Row] = []
     for one, open_key, mark in zip(bodies, plain, hidden, strict=True):
         gone = await oblivion.covers(one.subject, one.at, one.received_at)
         key = mark if gone else open_key
@@ -168,7 +169,7 @@ async def _hold_new(
                 *(who, one.reason.value, one.at, one.received_at, None, int(held)),
                 *(None if gone else _notes(one.notes), "" if gone else one.body),
             )
-            await tx.insert("quarantine", _COLUMNS, workspace.id, [row])
+            made.append(row)
             known.add(key)
         outcome = Outcome.DUPLICATE if there else Outcome.QUARANTINED
         if gone:
@@ -176,6 +177,7 @@ async def _hold_new(
         receipts.append(
             Receipt(one.message_id, outcome, one.received_at, one.reason, one.notes, None, key)
         )
+    await tx.insert("quarantine", _COLUMNS, workspace.id, made)
     return receipts
 
 
