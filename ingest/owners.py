@@ -27,6 +27,7 @@ async def settle(working: Working, said: list[Said], hashes: dict[Identifier, by
     await working.load_people(sorted(customers))
     if missing:
         await working.add_identities(missing, hashes)
+    await working.load_all_of(_joined(working, said))
     links: dict[tuple[int, int], Stamp] = {}
     aliases: dict[tuple[int, int], tuple[int, Stamp]] = {}
     for message, meaning in said:
@@ -40,6 +41,23 @@ def is_carried(message: Message, name: Identifier) -> bool:
     """Return whether a message carries `name` itself, and does not only alias it."""
     text = message.anonymous_id if name.kind is Kind.DEVICE else message.user_id
     return text == name.text
+
+
+def _joined(working: Working, said: list[Said]) -> list[Person]:
+    """Return the customers that are likely to be joined, so that they are loaded at once."""
+    found: dict[int, Person] = {}
+    for _, meaning in said:
+        if meaning.subject is None:
+            continue
+        named = [working.identities[name] for name in meaning.devices]
+        others = [device.customer for device in named if device.owner is None]
+        if meaning.previous is not None:
+            others.append(working.identities[meaning.previous].customer)
+        user = working.identities[meaning.subject].customer
+        for number in others:
+            if number != user:
+                found |= {each: working.people[each] for each in (user, number)}
+    return list(found.values())
 
 
 async def _settle_one(
@@ -108,9 +126,7 @@ async def _join(working: Working, loser: Person, winner: Person) -> None:
         winner.fold.take_alias(loser.fold.alias)
         winner.refold = True
     else:
-        for person in (loser, winner):
-            if person.stored:
-                await working.load_all_of(person)
+        await working.load_all_of((loser, winner))
         winner.refold = not winner.fold.join(loser.fold)
     ours = working.places.setdefault(winner.id, {})
     for account, place in working.places.get(loser.id, {}).items():
@@ -119,7 +135,7 @@ async def _join(working: Working, loser: Person, winner: Person) -> None:
         else:
             ours[account] = place
     identities = working.held_of(loser.id)
-    if loser.stored:
+    if loser.stored and not loser.whole:
         identities = await working.load_identities_of([loser.id])
     for identity in identities:
         working.move(identity, winner.id)

@@ -76,6 +76,8 @@ class Person:
     stored: bool
     # Whether the log must be asked; whatever was merged until then is thrown away.
     refold: bool = False
+    # Whether all that is stored of it is at hand.
+    whole: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -170,10 +172,17 @@ class Working:
             if account not in mine:
                 mine[account] = pack.unpack_membership(joined, last_add, registers)
 
-    async def load_all_of(self, person: Person) -> None:
-        """Load every flag and place of a customer, so that it can be joined or replaced."""
-        await self.load_places(("customer_id",), [(person.id,)])
-        await flags.load_all(self.tx, self.workspace, Entity.CUSTOMER, {person.id: person.fold})
+    async def load_all_of(self, people: Iterable[Person]) -> None:
+        """Load every identity, flag and place of customers, so that they can be joined."""
+        missing = {one.id: one for one in people if one.stored and not one.whole}
+        if not missing:
+            return
+        await self.load_identities_of(missing)
+        await self.load_places(("customer_id",), [(number,) for number in sorted(missing)])
+        folds = {number: one.fold for number, one in missing.items()}
+        await flags.load_all(self.tx, self.workspace, Entity.CUSTOMER, folds)
+        for one in missing.values():
+            one.whole = True
 
     async def add_identities(
         self, names: list[Identifier], hashes: dict[Identifier, bytes]

@@ -16,6 +16,8 @@ from tests.laws.model_message import Delivery
 
 NOW = 1_767_225_600_000_000
 ROUND_TRIPS_MAX = 25
+# A flag of both would be folded again from the log, one by one.
+TRAIT = {"plan": "free"}
 
 
 class Counting:
@@ -63,3 +65,25 @@ async def test_a_batch_of_many_asks_no_more_often_than_one_of_a_few(
         counts.append(counting.count)
     await connection.close()
     assert counts[1] <= counts[0] <= ROUND_TRIPS_MAX
+
+
+async def test_many_who_are_joined_are_loaded_at_once(postgres_template: PostgresTemplate) -> None:
+    url = await asyncio.to_thread(postgres_template.copy)
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    counts = []
+    for numbers in (range(2), range(2, 102)):
+        known = [
+            {"type": "identify", "userId": f"{side}{n}", "messageId": f"{side}{n}", "traits": TRAIT}
+            for n in numbers
+            for side in "vw"
+        ]
+        for said in (known, [alias(n) for n in numbers]):
+            counting = Counting(connection)
+            items = [Item(read(Delivery(body, NOW)), asked=False) for body in said]
+            async with connection.transaction():
+                await save(PostgresTransaction(counting, frozenset()), DEFAULT, items)  # type: ignore[arg-type]  # it has all that is called
+        counts.append(counting.count)
+    customers = await connection.fetchval("SELECT count(*) FROM customers")
+    await connection.close()
+    assert customers == 102
+    assert counts[1] <= counts[0] <= 2 * ROUND_TRIPS_MAX
