@@ -1,0 +1,1 @@
+"""Check what is shipped for clients with the compilers of clients."""
