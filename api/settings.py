@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     graphql_directives_max: int = _limit(GraphLimits, "directives_max")
     graphql_cost_max: int = _limit(GraphLimits, "cost_max")
     graphql_seconds_max: float = _limit(GraphLimits, "seconds_max")
+    graphql_history_events_max: int = _limit(GraphLimits, "history_events_max")
+    graphql_history_characters_max: int = _limit(GraphLimits, "history_characters_max")
     graphql_documents: Path | None = Field(
         default=None,
         description="A folder of GraphQL documents, or a manifest of them. Set, keys without `admin` run only these; see dashboards.md.",
