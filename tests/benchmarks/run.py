@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks import reads, writes
+from tests.benchmarks import dashboards, reads, writes
 from tests.benchmarks.comparison import Comparison, Say, Sizes
 
 QUICK = Sizes(
@@ -56,6 +56,8 @@ def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool =
     if what in {"read", "all"}:
         found, rows_read = reads.compare(sizes, folder, say)
         comparisons += found
+    if what == "dashboards":
+        comparisons += dashboards.compare(sizes, folder, say, installs=installs)
     return Results(sizes, comparisons, rows_read, _sync_ms(folder), stored, about)
 
 
