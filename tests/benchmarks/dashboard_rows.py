@@ -52,6 +52,8 @@ _LAST = (
     "Hoare",
 )
 
+_SYLLABLES = ("Ma", "Ra", "Ko", "Ni", "Ter", "Sol", "Vin", "Bel", "Dor", "Ash", "Li", "Qu")
+
 Rows = Iterator[tuple[Any, ...]]
 
 
@@ -106,7 +108,8 @@ def _customers(workspace: str, size: Size) -> Rows:
     rng = random.Random(1)
     for number in range(1, size.customers + 1):
         user = f"u{number}"
-        name = f"{rng.choice(_FIRST)} {rng.choice(_LAST)}"
+        # Few share a name in full, many a first name.
+        name = f"{rng.choice(_FIRST)} {rng.choice(_SYLLABLES)}{rng.choice(_SYLLABLES).lower()}{rng.choice(_LAST).lower()}"
         email = f"{user}@example.com"
         first = _START + rng.randrange(_SPAN)
         traits = {

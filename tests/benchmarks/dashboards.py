@@ -25,7 +25,7 @@ _PAGES = 200
 _ALL, _COMMON = 99, 2
 """How many of the pages a server has: the peers have the first two."""
 _DEEP_PAGE, _PAGE = 1_000, 50
-_TYPED = ("a", "ad", "ada", "ada l", "hop", "grace h", "u12", "knuth", "turing 5", "u99")
+_TYPED = ("a", "ad", "ada", "ada l", "hop", "grace h", "u12", "knuth", "mara", "u99")
 _INDEX_SECONDS_MAX = 300
 _SEARCH_SECONDS_MAX = 0.03
 
@@ -92,7 +92,7 @@ def compare(sizes: Sizes, folder: Path, say: Say, *, installs: bool) -> list[Com
     try:
         with stores.durable_postgres() as store:
             more, absent = _on_node(say, installs=installs)
-            contest = _Contest("PostgreSQL", store.new(), store.pid, peers + more, absent)
+            contest = _Contest("PostgreSQL", store.new(), store.pid, peers + more, absent, store)
             found += contest.measure(sizes, folder, say)
     except postgres.Missing as missing:
         say(f"PostgreSQL was not measured: {missing}")
@@ -108,11 +108,14 @@ class _Contest:
     database_pid: int | None
     peers: list[Contestant]
     absent: dict[str, str]
+    store: stores.PostgresServer | None = None
 
     def measure(self, sizes: Sizes, folder: Path, say: Say) -> list[Comparison]:
         """Fill the database, and return what each does."""
         size = Size(sizes.customers)
         asyncio.run(dashboard_rows.load(self.url, size, say))
+        if self.store is not None:
+            self.store.analyze(self.url)
         with ExitStack() as stack:
             ours = stack.enter_context(servers.calyx(folder, self.url))
             _index(ours)

@@ -90,6 +90,10 @@ class PostgresServer:
     def drop(self, url: str) -> None:
         self._ask(f"DROP DATABASE {_name_of(url)} WITH (FORCE)")
 
+    def analyze(self, url: str) -> None:
+        """Have the planner know the rows, as it would some minutes after they came."""
+        self._ask("ANALYZE", _name_of(url))
+
     def about(self) -> str:
         """Return its version, and what it says of its own durability."""
         shown = [f"{name}={self._ask(f'SHOW {name}')}" for name in _SHOWN]
