@@ -113,11 +113,11 @@ class Graph:
     async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
         document = self.documents.get(self._text(asked, request), asked.operation_name)
         _check_allowed(document, request)
-        if asked.document.id is not None:
-            self.kept.keep(request.caller.workspace.id, asked.document)
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
         self._check_scopes(ready, request)
+        if asked.document.id is not None:
+            self.kept.keep(request.caller.workspace.id, asked.document)
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
         try:
             cost.check_cost(ready.cost, self.limits)
