@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
@@ -21,16 +20,15 @@ class Place(Enum):
     REMOVE = 2
 
 
-@dataclass(slots=True)
-class Meaning:
+class Meaning(msgspec.Struct, array_like=True, gc=False):
     """All that one message states."""
 
     subject: Identifier | None
     group_id: str | None
     # Whether the sighting counts for `lastSeenAt`.
     active: bool = True
-    traits: Traits = field(default_factory=dict)
-    account_traits: Traits = field(default_factory=dict)
+    traits: Traits = msgspec.field(default_factory=dict)
+    account_traits: Traits = msgspec.field(default_factory=dict)
     # The keys that Engage marks, and the computation that wrote them.
     marks: frozenset[str] = frozenset()
     computation: str | None = None
