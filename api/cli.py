@@ -11,6 +11,8 @@ import typer
 
 from api import terminal
 from api.cli_doctor import doctor
+from api.cli_export import export_log
+from api.cli_import import import_messages
 from api.cli_keys import key_commands, workspace_commands
 from api.cli_quarantine import quarantine_commands
 from api.cli_rebuild import rebuild_state
@@ -30,6 +32,8 @@ app.add_typer(workspace_commands, name="workspaces")
 app.add_typer(quarantine_commands, name="quarantine")
 app.command(epilog=settings_help())(serve)
 app.command()(doctor)
+app.command("import")(import_messages)
+app.command("export")(export_log)
 app.command("rebuild")(rebuild_state)
 app.command("vacuum")(vacuum_files)
 

@@ -8,7 +8,7 @@ one of these. Of erased events the links stay as keyed hashes, so that it spread
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -105,6 +105,22 @@ class Oblivion:
         hidden = [pair for one, pair in zip(kept, said, strict=True) if one.message.veil]
         await self._remember_edges(working, self._edges(hidden))
         return kept
+
+    async def take_over(
+        self,
+        working: Working,
+        until: Mapping[bytes, Micros],
+        edges: Edges,
+        names: Mapping[bytes, Identifier],
+    ) -> None:
+        """Erase here what another database erased; `names` are those of its hashes that live here."""
+        self.names |= names
+        await self._load_until([*until, *chain.from_iterable(edge[:2] for edge in edges)])
+        for mark, at in until.items():
+            self._raise(mark, at)
+        await self._spread(working, [], edges)
+        await self._forget_stored(working)
+        await self._remember_edges(working, edges)
 
     # ------------------------------------------------------------ how far it reaches
 

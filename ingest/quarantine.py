@@ -27,7 +27,7 @@ from models.values import (
     quarantine_key,
 )
 
-_COLUMNS = (
+COLUMNS = (
     "id",
     "key",
     "message_id",
@@ -177,7 +177,7 @@ async def _hold_new(
         receipts.append(
             Receipt(one.message_id, outcome, one.received_at, one.reason, one.notes, None, key)
         )
-    await tx.insert("quarantine", _COLUMNS, workspace.id, made)
+    await tx.insert("quarantine", COLUMNS, workspace.id, made)
     return receipts
 
 

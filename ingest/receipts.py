@@ -16,17 +16,25 @@ def receipt(working: Working, fresh: Fresh, said: Meaning, shared: frozenset[str
     `shared` has its messageId if another event has that too.
     """
     message = fresh.message
-    if message.veil is Veil.ERASED:
-        outcome = Outcome.ERASED
-    elif message.message_id in shared:
-        outcome = Outcome.CONFLICT
-    else:
-        standing = list(_standing(working, message, said))
-        outcome = Outcome.APPLIED if not standing or any(standing) else Outcome.SUPERSEDED
     key = None if message.veil is Veil.ERASED else fresh.key
+    became = outcome(working, message, said, shared)
     return Receipt(
-        message.message_id, outcome, message.received_at, notes=message.notes, event_key=key
+        message.message_id, became, message.received_at, notes=message.notes, event_key=key
     )
+
+
+def outcome(working: Working, message: Message, said: Meaning, shared: frozenset[str]) -> Outcome:
+    """Return what became of a message whose customer and account are loaded."""
+    if message.veil is Veil.ERASED:
+        return Outcome.ERASED
+    if message.message_id in shared:
+        return Outcome.CONFLICT
+    nothing = True
+    for stands in _standing(working, message, said):
+        if stands:
+            return Outcome.APPLIED
+        nothing = False
+    return Outcome.APPLIED if nothing else Outcome.SUPERSEDED
 
 
 def _standing(working: Working, message: Message, said: Meaning) -> Iterator[bool]:

@@ -52,7 +52,7 @@ async def save(
     working = Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
     said = [(one.message, meaning(one.message)) for one in kept]
-    await _fold(working, kept, said, oblivion.hashes(said))
+    await fold(working, kept, said, oblivion.hashes(said))
     erased = Erased() if oblivion.tally is None else await oblivion.tally.end()
     stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
     asked = [(place, one) for place, one in zip(places, batch, strict=True) if items[place].asked]
@@ -75,10 +75,10 @@ async def replay(tx: Transaction, workspace: Workspace, batch: Sequence[Fresh]) 
     await tx.enter(workspace.id)
     fresh, _ = await log.unknown(tx, workspace, batch, None)
     said = [(one.message, meaning(one.message)) for one in fresh]
-    await _fold(Working(tx, workspace), fresh, said, {})
+    await fold(Working(tx, workspace), fresh, said, {})
 
 
-async def _fold(
+async def fold(
     working: Working,
     batch: Sequence[Fresh],
     said: list[Said],
