@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event
 
 from models import dialect
 from models.connection import READ_TIMEOUT_S, Row, T, TimedOut, Unavailable, Unsupported, Work
+from models.database_sqlite_checkpoints import Checkpoints
 from models.dialect_read_sqlite import SQLITE_FUNCTIONS
 
 BUSY_TIMEOUT_MS = 2_000
@@ -39,7 +40,6 @@ def spare_memory_statistics() -> bool:
     return done
 
 
-class SqliteDatabase:
 def undo_whole(engine: Engine) -> None:
     """Let transactions of an engine undo changes of tables, too: Python's driver begins none for them."""
 
@@ -53,6 +53,7 @@ def undo_whole(engine: Engine) -> None:
     event.listen(engine, "begin", begin)
 
 
+class SqliteDatabase:
     """SQLite: a thread with the one connection that writes, and a pool that reads snapshots."""
 
     def __init__(self, path: str, url: str) -> None:
@@ -63,6 +64,7 @@ def undo_whole(engine: Engine) -> None:
         self._pool: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         self._readers: list[aiosqlite.Connection] = []
         self._connection: sqlite3.Connection | None = None
+        self._checkpoints: Checkpoints | None = None
 
     @classmethod
     async def open(cls, path: str, url: str, readers: int) -> SqliteDatabase:
@@ -137,6 +139,8 @@ def undo_whole(engine: Engine) -> None:
         for reader in self._readers:
             await reader.close()
         self._readers.clear()
+        if self._checkpoints is not None:
+            await asyncio.to_thread(self._checkpoints.close)
         if self._connection is not None:
             await self._in_thread(self._connection.close)
             self._connection = None
@@ -156,15 +160,20 @@ def undo_whole(engine: Engine) -> None:
         # What was erased is overwritten where it stood.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Checkpoints has a connection of its own for it.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._checkpoints = Checkpoints(self._path)
 
     def _write(self, work: Work[T]) -> T:
         connection = self._open_connection()
         try:
+            before = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
             try:
                 done = drive(work(SqliteTransaction(connection)))
                 connection.execute("COMMIT")
+                if self._checkpoints is not None:
+                    self._checkpoints.committed(connection, connection.total_changes - before)
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -226,20 +235,6 @@ class SqliteTransaction:
             rows += self._connection.execute(sql, args).fetchall()
         return rows
 
-    async def insert(
-        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
-    ) -> None:
-        sql = dialect.insert(table, columns)
-        self._connection.executemany(sql, ((workspace, *row) for row in rows))
-
-    async def upsert(
-        self,
-        table: str,
-        columns: tuple[str, ...],
-        key: tuple[str, ...],
-        workspace: int,
-        rows: Iterable[Row],
-    ) -> None:
     async def between(
         self,
         table: str,
@@ -256,6 +251,20 @@ class SqliteTransaction:
             rows += self._connection.execute(sql, args).fetchall()
         return rows
 
+    async def insert(
+        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
+    ) -> None:
+        sql = dialect.insert(table, columns)
+        self._connection.executemany(sql, ((workspace, *row) for row in rows))
+
+    async def upsert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        workspace: int,
+        rows: Iterable[Row],
+    ) -> None:
         sql = dialect.insert(table, columns, key)
         self._connection.executemany(sql, ((workspace, *row) for row in rows))
 

@@ -8,8 +8,8 @@ import strawberry
 
 from api.graph import columns
 from api.graph.audiences import Audience
-from api.graph.changes import TraitChange
 from api.graph.auditing import AuditEntry
+from api.graph.changes import TraitChange
 from api.graph.columns import sql
 from api.graph.quarantine import QuarantinedMessage
 from api.graph.scalars import Moment
