@@ -34,6 +34,10 @@ class Counting:
     asked: list[tuple[str, Sequence[Any]]] = field(default_factory=list)
 
     @property
+    def url(self) -> str:
+        return self.inner.url
+
+    @property
     def collation(self) -> str | None:
         return self.inner.collation
 
@@ -43,6 +47,12 @@ class Counting:
 
     async def write(self, work: Any) -> Any:
         return await self.inner.write(work)
+
+    async def about(self) -> dict[str, str]:
+        return await self.inner.about()
+
+    async def close(self) -> None:
+        await self.inner.close()
 
 
 @dataclass

@@ -65,7 +65,8 @@ class Taking:
         return found.outcome
 
     async def state(self) -> State:
-        return plain(await dump(self.database, DEFAULT))  # type: ignore[no-any-return]
+        state: State = plain(await dump(self.database, DEFAULT))
+        return state
 
     async def entry(self) -> tuple[Any, ...]:
         sql = "SELECT reason, retried_at, erased, body FROM quarantine WHERE workspace_id = 1"

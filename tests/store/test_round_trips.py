@@ -77,8 +77,9 @@ async def test_many_who_are_joined_are_loaded_at_once(postgres_template: Postgre
             for n in numbers
             for side in "vw"
         ]
+        counting = Counting(connection)
         for said in (known, [alias(n) for n in numbers]):
-            counting = Counting(connection)
+            counting.count = 0
             items = [Item(read(Delivery(body, NOW)), asked=False) for body in said]
             async with connection.transaction():
                 await save(PostgresTransaction(counting, frozenset()), DEFAULT, items)  # type: ignore[arg-type]  # it has all that is called
