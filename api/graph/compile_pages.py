@@ -64,9 +64,7 @@ class _Connection:
             )
         self._x = c.draft.alias("x")
         noted: dict[str, Sql] = {}
-        self._row = Row(
-            self._x, listing.node, noted, entity=listing.entity, made=listing.made
-        )
+        self._row = Row(self._x, listing.node, noted, entity=listing.entity, made=listing.made)
         self._edge = Row(self._x, listing.edge or listing.node, noted, "e_", entity=listing.entity)
         self._noted = noted
         asked_of_page = {each.name for each in self._page_fields()}

@@ -20,9 +20,9 @@ class Entity(Enum):
     ACCOUNT = _value("ACCOUNT", "Accounts.")
 
 
-@strawberry.enum(description="Kinds of value a trait can have.")
+@strawberry.enum(description="Kinds of trait value.")
 class TraitType(Enum):
-    """Kinds of value a trait can have."""
+    """Kinds of trait value."""
 
     STRING = _value("STRING", "Text.")
     NUMBER = _value("NUMBER", "A number.")

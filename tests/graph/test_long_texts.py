@@ -23,7 +23,12 @@ SPOILT = "rows are put in beside the log, for the look of the statements"
 SIZE = 100_000
 SAME = 400
 # What is indexed whole although it is text, and why it fits.
-BOUNDED = {("workspaces", "name"): "the command that makes workspaces takes 256 bytes at most"}
+BOUNDED = {
+    ("workspaces", "name"): "the command that makes workspaces takes 256 bytes at most",
+    ("trait_values", "place"): "of a longer value it has the beginning",
+    ("trait_values", "folded"): "of a longer value it has the beginning",
+    ("words", "word"): "of a longer word it has the beginning",
+}
 
 
 def noise(seed: str) -> str:

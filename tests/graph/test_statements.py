@@ -27,6 +27,15 @@ from tests.statements import unbound_accesses
 READINGS: dict[str, Reading] = {"sqlite": SqliteReading(), "postgres": PostgresReading()}
 NODES = 'query($ids: [ID!]!) { nodes(ids: $ids) { id } node(id: "x") { __typename } }'
 STATED = "receipt { outcome event { id customer { id } account { id } } } userErrors { code }"
+# What the documents ask for beside inputs.
+ANY = {
+    "entity": "CUSTOMER",
+    "groupId": "a0",
+    "id": "x",
+    "indexed": True,
+    "key": "plan",
+    "userId": "u1",
+}
 Case = tuple[str, str | None, dict[str, Any]]
 
 on_each_database = pytest.mark.parametrize("words", READINGS)
@@ -42,7 +51,7 @@ def cases() -> Iterator[Case]:
             text = page.read_text()
             for definition in parse(text).definitions:
                 if isinstance(definition, OperationDefinitionNode) and definition.name:
-                    more = {"groupId": "a0", **VARIABLES.get(page.stem, {})}
+                    more = {**ANY, **VARIABLES.get(page.stem, {})}
                     yield text, definition.name.value, more | dict(inputs(definition))
     for name, (said, _) in SAME.items():
         yield document(name, STATED), None, {"input": said}
@@ -51,6 +60,7 @@ def cases() -> Iterator[Case]:
 def inputs(operation: OperationDefinitionNode) -> Iterator[tuple[str, Any]]:
     """Yield what the mutations of an operation may be given."""
     known = {f"{name}Input".lower(): said for name, (said, _) in SAME.items()}
+    known["createapikeyinput"] = {"name": "n", "scopes": ["READ"]}
     for each in operation.variable_definitions or ():
         kind = print_ast(each.type).rstrip("!").lower()
         if kind in known:
