@@ -46,8 +46,13 @@ async def count(snapshot: Snapshot, workspace: Workspace, span: Span) -> int:
     """Return how many lines an export will have."""
     total = 1
     where, bound = span.where("t")
-    whole = (("erasures", "t.workspace_id = ?1", []), ("erased_edges", "t.workspace_id = ?1", []))
-    for table, condition, args in (*whole, ("events", where, bound), ("quarantine", where, bound)):
+    parts: list[tuple[str, str, list[Any]]] = [
+        ("erasures", "t.workspace_id = ?1", []),
+        ("erased_edges", "t.workspace_id = ?1", []),
+        ("events", where, bound),
+        ("quarantine", where, bound),
+    ]
+    for table, condition, args in parts:
         sql = f"SELECT count(*) FROM {table} t WHERE {condition}"
         async for row in snapshot.rows(sql, (workspace.id, *args)):
             total += row[0]

@@ -184,5 +184,5 @@ class Source:
 
 
 def _raise(cut: Cut) -> Iterator[bytes]:
+    yield from ()
     raise cut
-    yield b""

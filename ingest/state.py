@@ -147,7 +147,7 @@ async def standings(snapshot: Snapshot, workspace: Workspace) -> AsyncIterator[S
         outcome = Outcome.ERASED if veil == Veil.ERASED else Outcome.APPLIED
         if written and veil == Veil.NONE:
             event = log.restore((key, message_id, at, received_at, veil, body))
-            newest = list(known.newest(meaning(event), folds))
+            newest = list(known.newest(meaning(event), tuple(folds)))
             if newest and all(stamp != event.stamp for stamp in newest):
                 outcome = Outcome.SUPERSEDED
         yield message_id, at, received_at, outcome, None
