@@ -309,6 +309,7 @@ def test_each_kind_of_refusal_has_a_code_in_graphql() -> None:
         "BAD_USER_INPUT",
         "UNAUTHENTICATED",
         "FORBIDDEN",
+        "RATE_LIMITED",
         "TIMEOUT",
         "INTERNAL",
         "UNAVAILABLE",

@@ -121,11 +121,16 @@ def test_a_file_that_is_no_database_is_said_in_a_sentence(
     assert_refused(calyx(*command), "not a database")
 
 
-def test_a_database_of_a_later_version_is_left_alone(calyx: Calyx, tmp_path: Path) -> None:
+def test_a_database_of_a_later_version_is_used_only_where_that_says_it_may(
+    calyx: Calyx, tmp_path: Path
+) -> None:
     assert made(calyx)
     execute(tmp_path, "update alembic_version set version_num = '9999'")
-    assert_refused(calyx("migrate"), "another version")
-    assert_refused(calyx("keys", "list"), "9999", "calyx migrate")
+    assert calyx("migrate").exit_code == 0
+    assert calyx("keys", "list").exit_code == 0
+    execute(tmp_path, "update alembic_version set version_num = '9999_since_9000'")
+    assert_refused(calyx("migrate"), "9999_since_9000", "too old")
+    assert_refused(calyx("keys", "list"), "9999_since_9000", "too old")
 
 
 def test_a_locked_database_is_said_in_a_sentence(calyx: Calyx, tmp_path: Path) -> None:

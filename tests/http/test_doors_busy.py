@@ -39,7 +39,7 @@ class OneKey:
     """A database that knows every key."""
 
     async def read(self, _sql: str, args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return [(args[0], 1, "default", b"k" * 16, "ingest", None, None)]
+        return [(args[0], 1, "default", b"k" * 16, "ingest", None, None, None)]
 
 
 @dataclass

@@ -27,7 +27,7 @@ from ingest import clock
 from ingest.replay import State, dump
 from models.database import open_database
 from models.values import Workspace
-from tests.databases import PostgresTemplate, SqliteTemplate, opened, state_after
+from tests.databases import ERASURE_KEY, PostgresTemplate, SqliteTemplate, opened, state_after
 from tests.http.serving import Served, run, serving
 from tests.laws.histories import BASE_US, random_history
 from tests.laws.model import Delivery
@@ -116,6 +116,10 @@ async def a_key(url: str, name: str, scope: Scope = Scope.INGEST) -> tuple[Works
         tenant, _ = await keys.ensure_workspace(database, name, NOW)
         wanted = Wanted("for a test", frozenset({scope}))
         made = await keys.create(database, tenant.workspace, wanted, now=NOW)
+        # What is left of erased people is hashed with it: two databases are alike only where it is.
+        sql = "UPDATE workspaces SET erasure_key = ?2 WHERE id = ?1"
+        same = (tenant.workspace.id, ERASURE_KEY)
+        await database.write(lambda tx: tx.fetch(sql, same))
     return tenant.workspace, made.secret
 
 
