@@ -63,7 +63,7 @@ def _move(connection: sqlite3.Connection) -> int:
     """Move what no reader holds back; return how many pages the log has."""
     try:
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    except sqlite3.OperationalError:
-        # Another process is at it, or the disk is full; the log keeps everything until the next time.
+    except sqlite3.Error:
+        # Another process is at it, or the disk is full: the log keeps everything until the next time.
         return 0
     return int(frames)
