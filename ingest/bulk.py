@@ -5,22 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ingest import log, receipts, store
+from ingest import bulk_plain, log, receipts, store
 from ingest.carried import Said, Veiled
 from ingest.erasure import Oblivion
+from ingest.plain import Plain
 from ingest.store import Item
 from ingest.working import Working
 from models.database import Transaction
 from models.values import Outcome, Quarantined, Veil, Workspace
 
 
-async def save(tx: Transaction, workspace: Workspace, batch: Sequence[Said]) -> Counter[Outcome]:
+async def save(
+    tx: Transaction, workspace: Workspace, plain: Sequence[Plain], batch: Sequence[Said]
+) -> Counter[Outcome]:
     """Store what is new and fold it in; return what became of the messages, right after this."""
     await tx.enter(workspace.id)
     oblivion = await Oblivion.load(tx, workspace)
     if oblivion.active or any(one.meaning.erases for one in batch):
         # What is erased must be read whole: what stays of it is more than its meaning.
-        return await _save_whole(tx, workspace, batch)
+        return await _save_whole(tx, workspace, [*plain, *batch])
+    became: Counter[Outcome] = Counter()
+    if plain:
+        became += await bulk_plain.save(tx, workspace, plain)
+    if batch:
+        became += await _save_said(tx, workspace, batch)
+    return became
+
+
+async def _save_said(
+    tx: Transaction, workspace: Workspace, batch: Sequence[Said]
+) -> Counter[Outcome]:
     sent = [one.fresh() for one in batch]
     fresh, _ = await log.unknown(tx, workspace, sent, None)
     if len(fresh) < len(sent):
@@ -57,7 +71,7 @@ async def save_waiting(
 
 
 async def _save_whole(
-    tx: Transaction, workspace: Workspace, batch: Sequence[Said]
+    tx: Transaction, workspace: Workspace, batch: Sequence[Said | Plain]
 ) -> Counter[Outcome]:
     return await _save_items(tx, workspace, [Item(one.whole(), asked=True) for one in batch])
 

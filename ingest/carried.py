@@ -13,6 +13,7 @@ from ingest.canonical import Unreadable
 from ingest.log import Fresh
 from ingest.meaning import Meaning, meaning
 from ingest.message import Bounds, Door, Parsed, parse_one, restore, unpack, waiting
+from ingest.plain import Plain, plain
 from models.values import (
     Context,
     EventType,
@@ -155,7 +156,7 @@ class Fault(msgspec.Struct, array_like=True, gc=False, tag=7):
     held: bool
 
 
-Carried = Said | Waits | Head | Erased | Edge | Veiled | Entry | Fault
+Carried = Said | Plain | Waits | Head | Erased | Edge | Veiled | Entry | Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +194,19 @@ class Reader:
         try:
             for item in items:
                 received_at = self._received(item)
+                one = self._plain(item, received_at)
+                if one is not None:
+                    yield one
+                    continue
                 found = parse_one(item, Door.SEGMENT, received_at, None, self.bounds, outside)
                 yield self._wrapped(found)
         except RecursionError:
             raise Unreadable("the body nests too deep to be read") from None
+
+    def _plain(self, item: Any, received_at: Micros) -> Plain | None:
+        if not isinstance(item, dict):
+            return None
+        return plain(self.workspace, item, received_at, self.bounds.message_bytes_max)
 
     def _wrapped(self, found: Parsed) -> Carried:
         if isinstance(found, Quarantined):
@@ -236,11 +246,24 @@ class Reader:
                 return Edge(*pair, 1 if said.get("kind") else 0, _moment(said, "firstAt"))
             if "erased" in said:
                 return self._veiled(value, said)
-            return self._wrapped(_message(value, said))
+            return self._event(value, said)
         except (ValueError, msgspec.ValidationError) as error:
             raise Unreadable(
                 f"the body's `_calyx` is not as `calyx export` writes it: {error}"
             ) from None
+
+    def _event(self, value: dict[str, Any], said: dict[str, Any]) -> Carried:
+        """Return an event of an export, whose times are those it was stored with."""
+        if "own" in said:
+            value["_calyx"] = said["own"]
+        at, received_at, notes = _moment(said, "at"), _moment(said, "receivedAt"), _notes(said)
+        one = plain(self.workspace, value, received_at, LINE_BYTES_MAX)
+        if one is not None:
+            one.at, one.notes = at, notes
+            return one
+        found = parse_one(value, Door.SEGMENT, received_at, None, _WIDE)
+        found.at, found.received_at, found.notes = at, received_at, notes
+        return self._wrapped(found)
 
     def _veiled(self, value: dict[str, Any], said: dict[str, Any]) -> Veiled:
         message_id = _text(said, "messageId")
@@ -269,16 +292,6 @@ class Reader:
         if name:
             key = _hex(said, name, _KEY_BYTES)
         return Entry(key, held, retried_at, mark, state)
-
-
-def _message(value: dict[str, Any], said: dict[str, Any]) -> Parsed:
-    """Return an event of an export, whose times are those it was stored with."""
-    if "own" in said:
-        value["_calyx"] = said["own"]
-    received_at = _moment(said, "receivedAt")
-    found = parse_one(value, Door.SEGMENT, received_at, None, _WIDE)
-    found.at, found.received_at, found.notes = _moment(said, "at"), received_at, _notes(said)
-    return found
 
 
 def _text(said: dict[str, Any], name: str) -> str:

@@ -70,7 +70,7 @@ class Draft:
             anonymous_id=self.anonymous_id,
             previous_id=self.previous_id,
             group_id=self.group_id,
-            name=_name(self.value.get(_NAME_FIELD.get(kind, ""))),
+            name=self.name(kind),
             body=self.body.decode(),
             traits=_entries(self.value.get("traits")),
             properties=_entries(self.value.get("properties")),
@@ -78,6 +78,11 @@ class Draft:
             notes=notes,
             veil=Veil.DELETE if kind is EventType.DELETE else Veil.NONE,
         )
+
+    def name(self, kind: EventType) -> str | None:
+        """Return what the event, page or screen is called."""
+        value = self.value.get(_NAME_FIELD.get(kind, ""))
+        return value if isinstance(value, str) and value and not value.isspace() else None
 
     def subject(self) -> Identifier | None:
         """Return whom it names, for a body that waits."""
@@ -122,10 +127,6 @@ class Draft:
 
 
 _PLAIN = Context()
-
-
-def _name(value: Any) -> str | None:
-    return value if isinstance(value, str) and value and not value.isspace() else None
 
 
 def _entries(value: Any) -> dict[str, JsonText] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import IO
+import asyncio
+import queue
+import threading
+from typing import IO, Self
 
 import msgspec
 
@@ -26,6 +29,8 @@ class Task(msgspec.Struct, array_like=True):
     workspace: str
     received_at: Micros
     message_bytes_max: int
+    # Of the source in one frame: no transaction has less than a frame.
+    block_bytes: int
     # Whether the source can be read again from its beginning.
     seekable: bool
     known: list[Known]
@@ -61,6 +66,9 @@ class Ended(msgspec.Struct, array_like=True, tag=2):
 Told = Begun | Frame | Ended
 
 _SIZE_BYTES = 4
+FRAMES_AHEAD_MAX = 48
+"""Frames in memory beside those at work; each is of about a megabyte of the source."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Told).decode
 
@@ -78,3 +86,45 @@ def receive(pipe: IO[bytes]) -> Told | None:
     size = int.from_bytes(pipe.read(_SIZE_BYTES), "big")
     packed = pipe.read(size) if size else b""
     return _decode(packed) if size and len(packed) == size else None
+
+
+class Ahead:
+    """Reads frames in a thread while others are worked on, so that neither process waits for the other."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._frames: queue.Queue[Told | None] = queue.Queue(FRAMES_AHEAD_MAX)
+        self._closed = False
+        self._thread = threading.Thread(target=self._read, name="calyx-frames", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to read."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Read no more."""
+        self._closed = True
+        while not self._frames.empty():
+            self._frames.get_nowait()
+        # Somebody may still wait for the next.
+        self._frames.put(None)
+
+    async def next(self) -> Told | None:
+        """Return the next frame, None where whoever writes is gone."""
+        try:
+            return self._frames.get_nowait()
+        except queue.Empty:
+            return await asyncio.to_thread(self._frames.get)
+
+    def _read(self) -> None:
+        told: Told | None = None
+        try:
+            while not self._closed and not isinstance(told, Ended):
+                told = receive(self._pipe)
+                self._frames.put(told)
+                if told is None:
+                    return
+        except msgspec.DecodeError:
+            # What writes them is out of its mind, and as good as gone.
+            self._frames.put(None)

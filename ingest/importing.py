@@ -18,9 +18,10 @@ import msgspec
 
 from ingest import adopt, bulk
 from ingest.carried import Carried, Edge, Entry, Erased, Fault, Head, Said, Veiled, Waits
-from ingest.frames import Begun, Ended, Frame, Known, Task, receive
+from ingest.frames import Ahead, Begun, Ended, Frame, Known, Task
 from ingest.message import hold
 from ingest.pace import Pace
+from ingest.plain import Plain
 from models.database import Database, Row, Transaction, Unavailable
 from models.values import Held, Micros, Outcome, Workspace
 
@@ -32,6 +33,7 @@ _OTHER_KEY = (
     " and hashes by one mean nothing to the other. Import it into a workspace where nobody was erased"
     " yet: `calyx workspaces create NAME`, then `calyx import --workspace NAME`"
 )
+_READER_GONE = "the process that read it is gone; what came before is stored: import it again"
 _NO_KEY = (
     "it holds hashes of people who were erased, but not the first line of `calyx export`, which has"
     " their key. Import the whole export"
@@ -97,7 +99,7 @@ class _Batch:
 
     def add(self, frame: Frame) -> None:
         self.items += frame.items
-        self.size += sum(len(one.body) for one in frame.items if isinstance(one, Said))
+        self.size += sum(len(one.body) for one in frame.items if isinstance(one, Said | Plain))
         if frame.whole:
             self.frame = frame
 
@@ -123,7 +125,8 @@ class Importer:
         rows = await self._unfinished()
         known = [_known(row) for row in rows]
         told = {bytes(row[0]): row[-1] for row in rows}
-        task = Task(self._workspace.name, now, message_bytes_max, file.seekable(), known)
+        bounds = (message_bytes_max, self._pace.block_bytes)
+        task = Task(self._workspace.name, now, *bounds, file.seekable(), known)
         # `-P`: what lies in the folder where a command is given is not what it runs.
         words = (sys.executable, "-P", "-m", "ingest.reading", msgspec.json.encode(task).decode())
         # It is waited for in threads; asyncio's own pipes copy what passes once more.
@@ -141,29 +144,24 @@ class Importer:
         return await self._database.read(sql, (self._workspace.id,))
 
     async def _take_all(self, pipe: IO[bytes], known: dict[bytes, str]) -> None:
-        """Store all frames; the next is read while the last is stored."""
+        """Store all frames; the next ones are read while the last are stored."""
         batch = _Batch()
-        waiting = asyncio.ensure_future(asyncio.to_thread(receive, pipe))
-        while True:
-            told = await waiting
-            if isinstance(told, Frame):
-                waiting = asyncio.ensure_future(asyncio.to_thread(receive, pipe))
-                batch.add(told)
-                if not self._pace.is_enough(len(batch.items), batch.size):
-                    continue
-                await self._store(batch)
-                batch = _Batch()
-            elif isinstance(told, Begun):
-                waiting = asyncio.ensure_future(asyncio.to_thread(receive, pipe))
-                self._begin(told, known)
-            elif isinstance(told, Ended):
-                await self._store(batch)
-                await self._end(told)
-                return
-            else:
-                raise Misfit(
-                    "the process that read it is gone; what came before is stored: import it again"
-                )
+        with Ahead(pipe) as frames:
+            while True:
+                told = await frames.next()
+                if isinstance(told, Frame):
+                    batch.add(told)
+                    if self._pace.is_enough(len(batch.items), batch.size):
+                        await self._store(batch)
+                        batch = _Batch()
+                elif isinstance(told, Begun):
+                    self._begin(told, known)
+                elif isinstance(told, Ended):
+                    await self._store(batch)
+                    await self._end(told)
+                    return
+                else:
+                    raise Misfit(_READER_GONE)
 
     def _begin(self, begun: Begun, known: dict[bytes, str]) -> None:
         self._begun = begun
@@ -198,7 +196,7 @@ class Importer:
                 await self._store_around(items[middle:], frame)
                 return
             one = items[0] if items else None
-            if not isinstance(one, Said):
+            if not isinstance(one, Said | Plain):
                 raise
             held = Waits(hold(one.whole()))
             self._summary.counts = await self._database.write(
@@ -240,16 +238,18 @@ class _Parts:
     counts: Counts
 
     async def save(self, items: Sequence[Carried]) -> None:
-        said = [one for one in items if isinstance(one, Said)]
-        rest = [one for one in items if not isinstance(one, Said)] if len(said) < len(items) else []
+        plain = [one for one in items if isinstance(one, Plain)]
+        others = [one for one in items if not isinstance(one, Plain)]
+        said = [one for one in others if isinstance(one, Said)]
+        rest = [one for one in others if not isinstance(one, Said)]
         for head in rest:
             if isinstance(head, Head):
                 self.counts.source = head.workspace
                 self.counts.is_same_key = await adopt.adopt_key(self.tx, self.workspace, head)
         await self._save_marks(rest)
         await self._save_kept(rest)
-        if said:
-            self.counts.count(await bulk.save(self.tx, self.workspace, said))
+        if plain or said:
+            self.counts.count(await bulk.save(self.tx, self.workspace, plain, said))
         if waits := [one.held for one in rest if isinstance(one, Waits)]:
             self.counts.count(await bulk.save_waiting(self.tx, self.workspace, waits))
         for fault in rest:

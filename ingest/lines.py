@@ -41,9 +41,12 @@ class Lines:
 class Source:
     """A file or a pipe, read once from its beginning."""
 
-    def __init__(self, file: BufferedReader, line_bytes_max: int) -> None:
+    def __init__(
+        self, file: BufferedReader, line_bytes_max: int, block_bytes: int = BLOCK_BYTES
+    ) -> None:
         self._file = file
         self._line_bytes_max = line_bytes_max
+        self._block_bytes = block_bytes
         self._unread: list[bytes] = []
         self._seen = sha256()
         self.raw_read = 0
@@ -143,7 +146,7 @@ class Source:
             self._unread.insert(0, rest)
 
     def _raw(self) -> Iterator[bytes]:
-        while block := self._file.read1(BLOCK_BYTES):
+        while block := self._file.read1(self._block_bytes):
             self.raw_read += len(block)
             yield block
 
@@ -165,7 +168,7 @@ class Source:
         packed = first
         while packed:
             try:
-                block = unpacking.decompress(packed, BLOCK_BYTES)
+                block = unpacking.decompress(packed, self._block_bytes)
             except zlib.error as error:
                 raise Cut(f"the gzip is damaged: {error}") from None
             if block:

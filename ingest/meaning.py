@@ -93,6 +93,11 @@ def says_of_account(name: str | None) -> bool:
     return event_name(name) in _ACCOUNT_EVENTS
 
 
+def states_more(name: str | None) -> bool:
+    """Return whether a track of this name states more than that it happened, whatever its properties."""
+    return event_name(name) in _STATING_EVENTS
+
+
 def _leave_out(said: Meaning, *, marked: bool) -> None:
     """Drop what lacks its id, and what Engage's own messages do not state (section 5)."""
     if said.subject is None:
@@ -154,6 +159,7 @@ def _role(properties: Traits) -> JsonText | None:
 
 
 _ACCOUNT_EVENTS = {"account created", "account deleted", "trial started", "trial ended"}
+_STATING_EVENTS = _ACCOUNT_EVENTS | {"signed up", "account added user", "account removed user"}
 
 
 def _marks(message: Message) -> frozenset[str]:

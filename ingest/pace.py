@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.lines import BLOCK_BYTES
+
 MESSAGES_MAX = 50_000
 BYTES_MAX = 64 * 1024 * 1024
 
@@ -12,6 +14,7 @@ _SECONDS_ALONE = 1.0
 _FIRST_SHARED, _FIRST_ALONE = 500, 20_000
 _MESSAGES_MIN = 50
 _PAUSE_S_MIN = 0.01
+_BLOCK_BYTES_SHARED = 128 * 1024
 
 
 @dataclass(slots=True)
@@ -24,6 +27,11 @@ class Pace:
 
     def __post_init__(self) -> None:
         self.messages = _FIRST_SHARED if self.shared else _FIRST_ALONE
+
+    @property
+    def block_bytes(self) -> int:
+        """Return how much of the source is read at once, which is the least that is stored at once."""
+        return _BLOCK_BYTES_SHARED if self.shared else BLOCK_BYTES
 
     def share(self) -> None:
         """Make room for others, who have turned up."""

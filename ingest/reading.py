@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from ingest.carried import LINE_BYTES_MAX, Carried, Fault, Reader, Said
 from ingest.frames import Begun, Ended, Frame, Task, send
 from ingest.lines import BLOCK_BYTES, Cut, Lines, Source
 from ingest.message import Bounds
+from ingest.plain import Plain
 
 # Of bodies in one frame: a batch in one line may unfold into far more than it has itself.
 _FRAME_BYTES_MAX = 8 * BLOCK_BYTES
@@ -22,7 +24,7 @@ _FRAME_BYTES_MAX = 8 * BLOCK_BYTES
 
 def read(task: Task, file: BufferedReader, pipe: BinaryIO) -> None:
     """Write what `file` holds to `pipe`, from where it was broken off if it ever was."""
-    source = Source(file, LINE_BYTES_MAX)
+    source = Source(file, LINE_BYTES_MAX, task.block_bytes)
     try:
         key = source.head()
         known = next((one for one in task.known if one.key == key), None)
@@ -47,7 +49,7 @@ def _anew(task: Task, file: BufferedReader) -> Source:
             " write it to a file, and import that"
         )
     file.seek(0)
-    return Source(file, LINE_BYTES_MAX)
+    return Source(file, LINE_BYTES_MAX, task.block_bytes)
 
 
 def _frames(reader: Reader, lines: Lines, source: Source) -> Iterator[Frame]:
@@ -60,7 +62,7 @@ def _frames(reader: Reader, lines: Lines, source: Source) -> Iterator[Frame]:
     for number, line in enumerate(lines.lines, lines.first):
         for item in reader.read(number, line):
             items.append(item)
-            size += len(item.body) if isinstance(item, Said) else 0
+            size += len(item.body) if isinstance(item, Said | Plain) else 0
             if size > _FRAME_BYTES_MAX:
                 yield Frame(items, False, 0, 0, lines.raw_read, b"")  # noqa: FBT003 (as on the wire)
                 items, size = [], 0
@@ -72,6 +74,8 @@ def main() -> None:
     """Do the task of the first argument."""
     # Whoever started it is interrupted with it, and decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Millions of objects are made here, and none in cycles.
+    gc.disable()
     task = msgspec.json.decode(sys.argv[1], type=Task)
     try:
         with open(0, "rb") as file, open(1, "wb") as pipe:
