@@ -23,6 +23,7 @@ from ingest.message import hold
 from ingest.pace import Pace
 from ingest.plain import Plain
 from models.database import Database, Row, Transaction, Unavailable
+from models.database_presence import Neighbours
 from models.values import Held, Micros, Outcome, Workspace
 
 FAULTS_TOLD_MAX = 20
@@ -116,6 +117,7 @@ class Importer:
         self._workspace = workspace
         self._pace = pace
         self._watch = watch
+        self._neighbours = Neighbours(database.url)
         self._begun: Begun | None = None
         self._summary = Summary(Counts())
 
@@ -206,6 +208,8 @@ class Importer:
     async def _save(self, tx: Transaction, items: Sequence[Carried], frame: Frame | None) -> Counts:
         """Store items and how far that comes; return the counts with them."""
         counts = msgspec.json.decode(msgspec.json.encode(self._summary.counts), type=Counts)
+        if await self._neighbours.are_here(tx):
+            self._pace.share()
         parts = _Parts(tx, self._workspace, counts)
         await parts.save(items)
         if frame is not None and self._begun is not None:

@@ -36,11 +36,15 @@ class Item(NamedTuple):
 
 
 async def save(
-    tx: Transaction, workspace: Workspace, items: Sequence[Item]
+    tx: Transaction,
+    workspace: Workspace,
+    items: Sequence[Item],
+    working: Working | None = None,
 ) -> list[Receipt | None]:
     """Store what is new and fold it in; return a receipt for each item that was asked about.
 
-    None is also the answer to the retry of an entry that does not wait any more.
+    None is also the answer to the retry of an entry that does not wait any more. A `working` that
+    is given tells afterwards whom it was about.
     """
     await tx.enter(workspace.id)
     oblivion = await erasure.Oblivion.load(tx, workspace)
@@ -49,7 +53,7 @@ async def save(
     places, batch = await _messages(tx, workspace, items, oblivion)
     fresh, known = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
     is_fresh = {id(one) for one in fresh}
-    working = Working(tx, workspace)
+    working = working or Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
     said = [(one.message, meaning(one.message)) for one in kept]
     await fold(working, kept, said, oblivion.hashes(said))

@@ -1,4 +1,4 @@
-"""Tell whether anybody else uses a database, before it is opened."""
+"""Tell whether anybody else uses a database: before it is opened, and while it is written to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from models.connection import Transaction
 from models.database import sqlite_path
 
-_OTHERS = (
+_CLIENTS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
 )
+_OTHERS = f"{_CLIENTS} AND pid <> pg_backend_pid()"
 
 
 async def is_in_use(url: str) -> bool:
@@ -40,3 +42,19 @@ def _is_open(path: str) -> bool:
         except sqlite3.OperationalError:
             return True
     return False
+
+
+class Neighbours:
+    """Tells inside transactions whether others have turned up at a database since the first of them."""
+
+    def __init__(self, url: str) -> None:
+        # SQLite says whether others wrote, PostgreSQL how many are there.
+        self._sql = _CLIENTS if sqlite_path(url) is None else "PRAGMA data_version"
+        self._first: int | None = None
+
+    async def are_here(self, tx: Transaction) -> bool:
+        """Return whether there are others than at the first look."""
+        found: int = (await tx.fetch(self._sql, ()))[0][0]
+        if self._first is None:
+            self._first = found
+        return found > self._first

@@ -140,21 +140,19 @@ def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def insert_arrays(
-    table: str, columns: tuple[str, ...], key: tuple[str, ...] = (), returning: str = ""
+    table: str, columns: tuple[str, ...], key: tuple[str, ...] = (), order: str = ""
 ) -> str:
     """Return PostgreSQL's statement for many rows, sorted by key: `insert`, for arrays."""
     names = ", ".join(f'"{name}"' for name in columns)
     values = ", ".join(f'k."{name}"' for name in columns)
-    order = ", ".join(
-        f'k."{name}"' for name in (key or (returning,) if key or returning else columns[:1])
-    )
+    sorted_by = key or ((order,) if order else columns[:1])
+    by = ", ".join(f'k."{name}"' for name in sorted_by)
     sql = (
         f"INSERT INTO {table} (workspace_id, {names})"
-        f" SELECT $1::bigint, {values} FROM {_arrays(table, columns, 2)} ORDER BY {order}"
+        f" SELECT $1::bigint, {values} FROM {_arrays(table, columns, 2)} ORDER BY {by}"
     )
     if not key:
-        answer = f' RETURNING "{returning}"' if returning else ""
-        return f"{sql} ON CONFLICT DO NOTHING{answer}"
+        return f"{sql} ON CONFLICT DO NOTHING"
     held = ", ".join(f'"{name}"' for name in key)
     changed = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
     return f"{sql} ON CONFLICT (workspace_id, {held}) DO UPDATE SET {changed}"

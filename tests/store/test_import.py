@@ -16,8 +16,9 @@ import pytest
 
 from ingest import canonical, clock
 from ingest.carried import LINE_BYTES_MAX, Reader, Said
-from ingest.importing import Summary
-from ingest.message import Bounds, Door, parse_one
+from ingest.importing import Importer, Summary
+from ingest.message import MESSAGE_BYTES_MAX, Bounds, Door, parse_one
+from ingest.pace import Pace
 from ingest.plain import Plain
 from ingest.replay import State, dump
 from models.database import Database
@@ -237,6 +238,25 @@ async def test_what_is_killed_at_any_moment_and_goes_on_ends_in_the_same_state(
     untouched, whole = await summed_up(template, file)
     assert state == whole
     assert summary.counts.messages == untouched.counts.messages
+
+
+async def test_an_import_makes_room_as_soon_as_somebody_else_turns_up(
+    database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "history.jsonl"
+    file.write_bytes(text_of([identify(n, f"u{n}") for n in range(50)]))
+    pace = Pace(shared=False)
+    async with opened(database_url) as database:
+        importer = Importer(database, DEFAULT, pace, lambda *_: None)
+        for _ in range(2):
+            with file.open("rb") as source:
+                await importer.run(source, NOW_US, MESSAGE_BYTES_MAX)
+            assert not pace.shared
+        async with opened(database_url) as other:
+            await save_batches(other, [[identify(99, "u99")]])
+            with file.open("rb") as source:
+                await importer.run(source, NOW_US, MESSAGE_BYTES_MAX)
+    assert pace.shared
 
 
 async def killed(database: Database, url: str, file: Path, stand: int, seconds: float) -> int:
