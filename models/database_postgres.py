@@ -1,0 +1,295 @@
+"""PostgreSQL: one connection that writes, and a pool that reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.exceptions import DeadlockDetectedError, PostgresError, SerializationError
+
+import models.tables  # noqa: F401 (the arrays' types are those of the tables)
+from models import dialect
+from models.connection import READ_TIMEOUT_S, Raced, Row, T, Unavailable, Work
+from models.database_postgres_connections import (
+    BROKEN_OFF,
+    READERS,
+    ReadingPool,
+    connect,
+    is_passing,
+    why,
+)
+from models.dialect_read_postgres import COLLATIONS
+
+# A transaction that lost a race is done again; so many in a row are no race but a fault.
+RACES_MAX = 20
+_WRITE_TIMEOUT_S = 30.0
+# So long callers wait for a commit that waits for a standby; those after them wait no longer than this.
+COMMIT_PATIENCE_S = 30.0
+TURN_PATIENCE_S = 1.0
+# The driver knows no other word for a statement that it must not break off.
+_NEVER_S = 1e8
+# A server lets go of what a writer holds that has gone without a word.
+_WRITER_SETTINGS = {
+    # A plan kept from when the tables were empty read whole workspaces: a third of the speed.
+    "plan_cache_mode": "force_custom_plan",
+    "statement_timeout": "35s",
+    "idle_in_transaction_session_timeout": "35s",
+    "jit": "off",
+}
+# Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
+_NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
+# Not every server is built with every collation, nor does each fit every encoding.
+_COLLATION = (
+    "SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace"
+    " AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))"
+    " AND collname = ANY ($1::text[]) ORDER BY array_position($1::text[], collname::text) LIMIT 1"
+)
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, shared with any number of other processes."""
+
+    def __init__(self, url: str, readers: int, seconds_max: float) -> None:
+        self.url = url
+        self.collation: str = COLLATIONS[-1]
+        self._writer: asyncpg.Connection | None = None
+        self._pool = ReadingPool(url, readers, seconds_max)
+        self._writing = asyncio.Lock()
+        self.commit_patience_s = COMMIT_PATIENCE_S
+        # A commit that nobody waits for any more, and that nobody may break off either.
+        self._unheard: asyncio.Future[str] | None = None
+
+    @classmethod
+    async def open(
+        cls, url: str, readers: int | None = None, seconds_max: float = READ_TIMEOUT_S
+    ) -> PostgresDatabase:
+        """Connect to the database at `url`."""
+        self = cls(url, readers or READERS, seconds_max)
+        try:
+            await self._pool.open(connected=True)
+            connection = await self._connection()
+            self.collation = await connection.fetchval(_COLLATION, COLLATIONS)
+        except (PostgresError, *BROKEN_OFF) as error:
+            await self.close()
+            raise Unavailable(why(error)) from error
+        except Unavailable:
+            await self.close()
+            raise
+        return self
+
+    async def read(
+        self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S
+    ) -> list[Row]:
+        """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
+        return await self._pool.read(sql, args, timeout_s)
+
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+        async with self._writing:
+            await self._hear_out()
+            alone: frozenset[int] = frozenset()
+            for _ in range(RACES_MAX):
+                try:
+                    return await self._write(work, alone)
+                except Alone as wish:
+                    alone |= {wish.workspace}
+                except (Raced, SerializationError, DeadlockDetectedError):
+                    continue
+                except asyncio.CancelledError:
+                    # Cut off in its BEGIN it would take the next one into itself, and never commit.
+                    if self._unheard is None:
+                        await self._drop()
+                    raise
+                except (PostgresError, *BROKEN_OFF) as error:
+                    if isinstance(error, PostgresError) and not is_passing(error):
+                        raise
+                    await self._drop()
+                    raise Unavailable(why(error)) from error
+            raise Unavailable("too many others write the same; try again")
+
+    async def about(self) -> dict[str, str]:
+        """Return engine, version and what of its set-up matters for durability."""
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+        rows = await self.read(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY ($1::text[])", (list(names),)
+        )
+        found: dict[str, str] = dict(rows)
+        return {
+            "engine": "PostgreSQL",
+            "version": found["server_version"],
+            "fsync": found["fsync"].upper(),
+            "synchronous": found["synchronous_commit"].upper(),
+        }
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the connections."""
+        async with self._writing:
+            await self._drop()
+        await self._pool.close()
+
+    async def _connection(self) -> asyncpg.Connection:
+        if self._writer is None or self._writer.is_closed():
+            self._writer = await connect(
+                self.url,
+                command_timeout=_WRITE_TIMEOUT_S,
+                server_settings=_WRITER_SETTINGS,
+                max_cached_statement_lifetime=0,
+            )
+        return self._writer
+
+    async def _write(self, work: Work[T], alone: frozenset[int]) -> T:
+        connection = await self._connection()
+        await connection.execute("BEGIN")
+        try:
+            done = await work(PostgresTransaction(connection, alone))
+        except Exception:
+            await connection.execute("ROLLBACK")
+            raise
+        await self._commit(connection)
+        return done
+
+    async def _commit(self, connection: asyncpg.Connection) -> None:
+        """Return once all is durable; raise Unavailable when that takes long, and let it go on.
+
+        A driver that times out has the server cancel the COMMIT. One that waits for a standby would
+        then count as done, and a retry be acknowledged, though nobody else has it.
+        """
+        commit = asyncio.ensure_future(connection.execute("COMMIT", timeout=_NEVER_S))
+        self._unheard = commit
+        ended, _ = await asyncio.wait([commit], timeout=self.commit_patience_s)
+        if not ended:
+            raise Unavailable("the commit waits for a standby; send it again")
+        self._unheard = None
+        await commit
+
+    async def _hear_out(self) -> None:
+        """Wait a moment for a commit that still goes on; raise Unavailable if it will not end."""
+        if self._unheard is None:
+            return
+        ended, _ = await asyncio.wait([self._unheard], timeout=TURN_PATIENCE_S)
+        if not ended:
+            raise Unavailable("an earlier commit still waits for a standby; send it again")
+        commit, self._unheard = self._unheard, None
+        if commit.exception() is not None:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.terminate()
+
+
+class Alone(Exception):
+    """The work is to be done again by the only writer of a workspace."""
+
+    def __init__(self, workspace: int) -> None:
+        super().__init__(workspace)
+        self.workspace = workspace
+
+
+class PostgresTransaction:
+    """A transaction in which every statement takes arrays and is sorted by key."""
+
+    def __init__(self, connection: asyncpg.Connection, alone: frozenset[int]) -> None:
+        self._connection = connection
+        self._alone = alone
+
+    async def enter(self, workspace: int) -> None:
+        shared = "" if workspace in self._alone else "_shared"
+        sql = f"SELECT pg_advisory_xact_lock{shared}($1)"
+        await self._connection.execute(sql, workspace)
+
+    async def alone(self, workspace: int) -> None:
+        if workspace not in self._alone:
+            raise Alone(workspace)
+
+    async def claim(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: str,
+        workspace: int,
+        rows: Sequence[Row],
+    ) -> None:
+        if rows:
+            sql = dialect.insert_arrays(table, columns, order=key)
+            told = await self._connection.execute(sql, workspace, *_turned(rows))
+            # It answers `INSERT 0 500`.
+            if int(told.rpartition(" ")[2]) != len(rows):
+                raise Raced
+
+    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        return [tuple(row) for row in await self._connection.fetch(dialect.numbered(sql), *args)]
+
+    async def lookup(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: tuple[str, ...],
+        workspace: int,
+        keys: Iterable[Row],
+    ) -> list[Row]:
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return []
+        sql = dialect.lookup_arrays(table, columns, by)
+        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
+        return [tuple(row) for row in rows]
+
+    async def between(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        by: str,
+        workspace: int,
+        spans: Iterable[Row],
+    ) -> list[Row]:
+        wanted = list(dict.fromkeys(spans))
+        if not wanted:
+            return []
+        sql = dialect.between_arrays(table, columns, by)
+        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
+        return [tuple(row) for row in rows]
+
+    async def insert(
+        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
+    ) -> None:
+        await self._write(dialect.insert_arrays(table, columns), workspace, rows)
+
+    async def upsert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        workspace: int,
+        rows: Iterable[Row],
+    ) -> None:
+        await self._write(dialect.insert_arrays(table, columns, key), workspace, rows)
+
+    async def delete(
+        self, table: str, by: tuple[str, ...], workspace: int, keys: Iterable[Row]
+    ) -> None:
+        await self._write(dialect.delete_arrays(table, by), workspace, keys)
+
+    async def new_ids(
+        self,
+        table: str,
+        workspace: int,  # noqa: ARG002 (a sequence serves all workspaces)
+        count: int,
+    ) -> Sequence[int]:
+        if not count:
+            return []
+        rows = await self._connection.fetch(_NUMBERED, table, count)
+        return [row[0] for row in rows]
+
+    async def _write(self, sql: str, workspace: int, rows: Iterable[Row]) -> None:
+        given = list(rows)
+        if given:
+            await self._connection.execute(sql, workspace, *_turned(given))
+
+
+def _turned(rows: Sequence[Row]) -> list[list[Any]]:
+    """Return rows as columns."""
+    return [list(column) for column in zip(*rows, strict=True)]
