@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,35 +11,18 @@ import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, print_ast
 
 from api.graph.schema import print_schema
+from tests.clients.packages import HERE, SECONDS_MAX, installed, run
 
-HERE = Path(__file__).parent
 DOCUMENTS = sorted((HERE.parents[1] / "docs" / "documents").glob("*.graphql"))
 SCALARS = {"DateTime": "string", "Duration": "string", "JSON": "unknown"}
-_SECONDS_MAX = 100
 
-pytestmark = pytest.mark.timeout(2 * _SECONDS_MAX + 20)
-
-
-def run(*command: str, where: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder."""
-    return subprocess.run(
-        command, cwd=where, capture_output=True, text=True, check=False, timeout=_SECONDS_MAX
-    )
+pytestmark = pytest.mark.timeout(2 * SECONDS_MAX + 20)
 
 
 @pytest.fixture(scope="module")
 def compilers() -> Path:
-    """Give the folder of the compilers, installed as their lock has them; skip, and say so, without Node."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("no Node: the documents were NOT checked by relay-compiler and graphql-codegen")
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = HERE / "node_modules" / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        done = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", where=HERE)
-        if done.returncode:
-            pytest.skip(f"npm ci failed, and the documents were NOT checked: {done.stderr[-300:]}")
-        stamp.write_text(wanted)
-    return HERE / "node_modules" / ".bin"
+    """Give the folder of the compilers."""
+    return installed() / ".bin"
 
 
 def project(folder: Path, documents: dict[str, str]) -> Iterator[str]:
