@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.benchmarks import report
+from tests.benchmarks import imports, report
 from tests.benchmarks.comparison import Broken, Sizes
-from tests.benchmarks.run import QUICK, measure
+from tests.benchmarks.run import QUICK, measure, sync_ms
 from tests.benchmarks.servers import NotServing
 
 CUSTOMERS_OF_DASHBOARDS = 100_000
@@ -36,6 +36,10 @@ Measure Calyx beside services that do the same in the usual way, and print one t
           beside the same SQL in a bare ASGI application, which is the limit, Strawberry with
           dataloaders, and mercurius with graphql-jit. `all` leaves it out.
 
+  import  Events a second of `calyx import`, from its first line to its last commit: an archive of
+          1,000,000 into an empty database, then another into the filled one, on SQLite and on
+          PostgreSQL. No core is kept for anybody, and there is no peer. `all` leaves it out.
+
 Everything runs on this machine, in temporary folders, and is stopped in the end. The server has one
 core and the load another; PostgreSQL, which is started for this, has what is left. The servers take
 turns, so that a machine that slows down slows all: trust the ratio more than the rates. Nothing is
@@ -46,6 +50,7 @@ _EXAMPLES = """\
 examples:
   python -m tests.benchmarks                        both, in about ten minutes
   python -m tests.benchmarks ingest --seconds 20    only writing, in longer rounds
+  python -m tests.benchmarks import                 a million events, in about ten minutes
   python -m tests.benchmarks --quick                does it run at all? under a minute
   python -m tests.benchmarks --record               add the table to docs/benchmarks.md
 
@@ -65,14 +70,23 @@ def main() -> None:
         tempfile.tempdir = str(asked.folder)
     try:
         with tempfile.TemporaryDirectory(prefix="calyx-bench-") as folder:
-            room, installs = Path(folder), not asked.quick
-            results = measure(asked.what, _sizes(asked), room, _say, installs=installs)
+            told = _measured(asked, Path(folder))
     except (Broken, NotServing) as error:
         sys.exit(f"Nothing was measured. {error}")
-    print(report.render(results))
+    print(told)
     if asked.record:
-        report.record(results, datetime.now(UTC).date())
+        report.record(told, datetime.now(UTC).date())
         _say(f"added to {report.RECORD}")
+
+
+def _measured(asked: argparse.Namespace, room: Path) -> str:
+    """Return what was measured, as it is printed."""
+    if asked.what == "import":
+        events = QUICK.senders if asked.quick else imports.EVENTS
+        customers = asked.customers or (QUICK.customers if asked.quick else imports.CUSTOMERS)
+        found = imports.measure(events, customers, room, _say)
+        return report.render_imports(found, sync_ms(room))
+    return report.render(measure(asked.what, _sizes(asked), room, _say, installs=not asked.quick))
 
 
 def _sizes(asked: argparse.Namespace) -> Sizes:
@@ -94,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=["ingest", "read", "dashboards", "all"],
+        choices=["ingest", "read", "dashboards", "import", "all"],
         default="all",
         help="default: all",
     )

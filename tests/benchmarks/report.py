@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks.comparison import Comparison
+from tests.benchmarks.imports import Imports
 from tests.benchmarks.load import Measured
 from tests.benchmarks.run import SYNC_BYTES, Results
 from tests.benchmarks.servers import ROOT
@@ -38,10 +39,24 @@ def render(results: Results) -> str:
     return "\n".join(lines)
 
 
-def record(results: Results, today: date, path: Path = RECORD) -> None:
-    """Append a run to the record, under its day and commit."""
+def record(text: str, today: date, path: Path = RECORD) -> None:
+    """Append what a run comes to, as it is rendered, to the record, under its day and commit."""
     before = path.read_text().rstrip("\n")
-    path.write_text(f"{before}\n\n### {today.isoformat()}, {_commit()}\n\n{render(results)}\n")
+    path.write_text(f"{before}\n\n### {today.isoformat()}, {_commit()}\n\n{text}\n")
+
+
+def render_imports(found: Imports, sync_ms: float) -> str:
+    """Return a run of imports as Markdown."""
+    rows = [["import into", "", "events a second", "seconds", "CPU µs each", "database µs"]]
+    for one in found.imports:
+        database = one.database_cpu_micros
+        figures = [one.events / one.seconds, one.seconds, one.cpu_micros]
+        told = [f"{figure:,.0f}" for figure in figures]
+        rows.append([one.database, one.into, *told, "" if database is None else f"{database:,.0f}"])
+    notes = [*_machine(sync_ms), *(f"{each}." for each in found.about)]
+    if found.absent is not None:
+        notes.append(f"PostgreSQL: not measured: {found.absent}.")
+    return "\n".join([_aligned(rows), "", *(f"- {note}" for note in notes)])
 
 
 def _table(comparisons: list[Comparison]) -> str:
@@ -53,7 +68,12 @@ def _table(comparisons: list[Comparison]) -> str:
         found[0][-1] = ""
         found[0][0] = comparison.title
         rows += found
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
+    return _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Return a table of which the first row is the head and the first columns are words."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     rule = ["-" * width for width in widths[:_WORD_COLUMNS]]
     rule += ["-" * (width - 1) + ":" for width in widths[_WORD_COLUMNS:]]
@@ -84,12 +104,9 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 def _notes(results: Results) -> list[str]:
     sizes = results.sizes
-    python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     times = f"{sizes.seconds:g} s after {sizes.warm_up_seconds:g} s"
     notes = [
-        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {python}.",
-        f"A write of {SYNC_BYTES // 1024} KB is durable after {results.sync_ms:.2f} ms.",
-        f"Calyx: {_commit()}.",
+        *_machine(results.sync_ms),
         f"Rounds: {sizes.rounds} of {times}, the servers in turn; medians.",
         *(f"{each}." for each in results.about),
     ]
@@ -102,6 +119,15 @@ def _notes(results: Results) -> list[str]:
         counts = ", ".join(f"{count:,} {table}" for table, count in results.rows_read.items())
         notes.append(f"Read: {counts}.")
     return [f"- {note}" for note in notes + _warnings(results.comparisons)]
+
+
+def _machine(sync_ms: float) -> list[str]:
+    python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    return [
+        f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; {python}.",
+        f"A write of {SYNC_BYTES // 1024} KB is durable after {sync_ms:.2f} ms.",
+        f"Calyx: {_commit()}.",
+    ]
 
 
 def _warnings(comparisons: list[Comparison]) -> list[str]:

@@ -58,10 +58,10 @@ def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool =
         comparisons += found
     if what == "dashboards":
         comparisons += dashboards.compare(sizes, folder, say, installs=installs)
-    return Results(sizes, comparisons, rows_read, _sync_ms(folder), stored, about)
+    return Results(sizes, comparisons, rows_read, sync_ms(folder), stored, about)
 
 
-def _sync_ms(folder: Path) -> float:
+def sync_ms(folder: Path) -> float:
     """Return how long the disk under a folder takes to make a small write durable: the median."""
     times = []
     with (folder / "sync").open("wb") as file:

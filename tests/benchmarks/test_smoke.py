@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.benchmarks import messages, node, reads, report, servers, stores, writes
+from tests.benchmarks import imports, messages, node, reads, report, servers, stores, writes
 from tests.benchmarks.comparison import Broken, Comparison, Load, Sizes, put_under_load
 from tests.benchmarks.contest import Contestant, measure_from_empty
 from tests.benchmarks.load import Measured, Messages, Requests, cpu_seconds
@@ -42,6 +42,18 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="CPU times are read f
 
 def silent(_line: str) -> None:
     """Take a line of progress that nobody waits for."""
+
+
+@LINUX
+def test_imports_are_measured_into_empty_and_filled_databases(tmp_path: Path) -> None:
+    found = imports.measure(200, 20, tmp_path, silent)
+    printed = report.render_imports(found, sync_ms=0.3)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table_of(printed)]
+    kinds = [("SQLite", False)] + ([] if found.absent else [("PostgreSQL", True)])
+    expected = [(name, into, own) for name, own in kinds for into in ("empty", "filled")]
+    assert [(row[0], row[1], row[5] != "") for row in rows] == expected
+    assert all(one.events == 200 and one.seconds > 0 for one in found.imports)
+    assert "holds in the end 400 events, " in printed
 
 
 @LINUX
@@ -235,8 +247,8 @@ def test_a_record_stands_below_those_before_it_and_rounds_are_told_by_their_medi
     path.write_text("# Benchmarks\n\nWhat is measured.\n")
     slow, usual, fast = (measured_at(rate) for rate in (100, 300, 900))
     results = results_of(slow, usual, fast)
-    report.record(results, date(2026, 3, 1), path)
-    report.record(results, date(2026, 3, 2), path)
+    report.record(report.render(results), date(2026, 3, 1), path)
+    report.record(report.render(results), date(2026, 3, 2), path)
     first, second = path.read_text().split("\n### ")[1:]
     assert path.read_text().startswith("# Benchmarks\n\nWhat is measured.\n\n### 2026-03-01, ")
     assert second.startswith("2026-03-02, ")
