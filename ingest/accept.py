@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ingest import audit, canonical, quarantine
 from ingest.canonical import Unreadable
+from ingest.explain import Explanation, explain
 from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
 from ingest.quarantine import Entry, Retry
 from ingest.store import Item
 from ingest.writer import QUEUE_LIMITS, Busy, Committed, QueueLimits, Writer
-from models.database import Database
+from models.database import Database, Rehearsal
 from models.values import EventType, Held, Message, Micros, Quarantined, Receipt, Workspace
 
 __all__ = [
@@ -30,6 +32,9 @@ __all__ = [
 
 # Reading a larger body would keep the event loop from everyone else for more than a moment.
 _INLINE_BYTES_MAX = 256 * 1024
+
+# Each is stored by itself, and those who write wait meanwhile.
+EXPLAINED_MAX = 20
 
 
 class Ingest:
@@ -113,6 +118,35 @@ class Ingest:
         if receipt is None:
             raise AssertionError("a message that was asked about has a receipt")
         return receipt
+
+    async def explain(
+        self, workspace: Workspace, message: Any, *, received_at: Micros, seconds: float
+    ) -> Explanation:
+        """Return what a message would change were it posted to Segment's door; nothing is written."""
+        value = canonical.read(canonical.canonical(message))
+        parsed = parse_one(value, Door.SEGMENT, received_at, bounds=self._bounds)
+        return await self._rehearse(workspace, parsed, seconds)
+
+    async def explain_body(
+        self, workspace: Workspace, body: bytes, *, received_at: Micros, seconds: float
+    ) -> list[Explanation]:
+        """Return what each message of a posted body would change by itself; nothing is written.
+
+        Raise Unreadable and TooMany as `deliver` does, TimedOut when it takes more than `seconds`.
+        """
+        until = time.monotonic() + seconds
+        parsed = parse(body, door=Door.SEGMENT, received_at=received_at, bounds=self._bounds)
+        if len(parsed) > EXPLAINED_MAX:
+            raise TooMany(
+                f"{len(parsed)} messages are many: explain at most {EXPLAINED_MAX} at once"
+            )
+        return [await self._rehearse(workspace, each, until - time.monotonic()) for each in parsed]
+
+    async def _rehearse(self, workspace: Workspace, parsed: Parsed, seconds: float) -> Explanation:
+        async def trial(tx: Rehearsal) -> Explanation:
+            return await explain(tx, workspace, parsed)
+
+        return await self._database.rehearse(trial, seconds)
 
     async def retry(
         self,

@@ -104,7 +104,16 @@ class Transaction(Protocol):
         ...
 
 
+class Rehearsal(Transaction, Protocol):
+    """A transaction that is never committed, and can begin anew."""
+
+    async def undo(self) -> None:
+        """Take back all that was done so far."""
+        ...
+
+
 Work = Callable[[Transaction], Coroutine[Any, Any, T]]
+Trial = Callable[[Rehearsal], Coroutine[Any, Any, T]]
 
 
 class Queries(Protocol):
@@ -146,6 +155,10 @@ class Database(Queries, Protocol):
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+        ...
+
+    async def rehearse(self, trial: Trial[T], seconds: float) -> T:
+        """Return what `trial` finds out; nothing it does is kept. Raise TimedOut or Unavailable."""
         ...
 
     async def about(self) -> dict[str, str]:

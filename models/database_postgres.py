@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
-from asyncpg.exceptions import DeadlockDetectedError, PostgresError, SerializationError
+from asyncpg.exceptions import (
+    DeadlockDetectedError,
+    LockNotAvailableError,
+    PostgresError,
+    QueryCanceledError,
+    SerializationError,
+)
 
 import models.tables  # noqa: F401 (the arrays' types are those of the tables)
 from models import dialect
-from models.connection import READ_TIMEOUT_S, Raced, Row, T, Unavailable, Work
+from models.connection import (
+    READ_TIMEOUT_S,
+    Raced,
+    Row,
+    T,
+    TimedOut,
+    Trial,
+    Unavailable,
+    Work,
+)
 from models.database_postgres_connections import (
     BROKEN_OFF,
     READERS,
@@ -28,6 +44,12 @@ _WRITE_TIMEOUT_S = 30.0
 # So long callers wait for a commit that waits for a standby; those after them wait no longer than this.
 COMMIT_PATIENCE_S = 30.0
 TURN_PATIENCE_S = 1.0
+# What has nothing to write waits for no standby, and would tell a retry that a row is stored which nobody
+# else has. With this one there is something, and the standby must have all that was before it.
+_COMMIT = (
+    "SELECT pg_logical_emit_message(true, 'calyx', '')"
+    " WHERE pg_current_xact_id_if_assigned() IS NULL; COMMIT"
+)
 # The driver knows no other word for a statement that it must not break off.
 _NEVER_S = 1e8
 # A server lets go of what a writer holds that has gone without a word.
@@ -38,6 +60,8 @@ _WRITER_SETTINGS = {
     "idle_in_transaction_session_timeout": "35s",
     "jit": "off",
 }
+# Before anybody counts as deadlocked: it is the rehearsal that gives way.
+_REHEARSAL_SETTINGS = _WRITER_SETTINGS | {"lock_timeout": "200ms"}
 # Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
 _NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
 # Not every server is built with every collation, nor does each fit every encoding.
@@ -57,6 +81,7 @@ class PostgresDatabase:
         self._writer: asyncpg.Connection | None = None
         self._pool = ReadingPool(url, readers, seconds_max)
         self._writing = asyncio.Lock()
+        self._rehearsing = asyncio.Lock()
         self.commit_patience_s = COMMIT_PATIENCE_S
         # A commit that nobody waits for any more, and that nobody may break off either.
         self._unheard: asyncio.Future[str] | None = None
@@ -109,6 +134,28 @@ class PostgresDatabase:
                     raise Unavailable(why(error)) from error
             raise Unavailable("too many others write the same; try again")
 
+    async def rehearse(self, trial: Trial[T], seconds: float) -> T:
+        """Return what `trial` finds out; nothing it does is kept. Raise TimedOut or Unavailable."""
+        try:
+            async with asyncio.timeout(seconds), self._rehearsing:
+                connection = await connect(
+                    self.url,
+                    command_timeout=seconds,
+                    server_settings=_REHEARSAL_SETTINGS,
+                    max_cached_statement_lifetime=0,
+                )
+                try:
+                    return await _rehearse(connection, trial)
+                finally:
+                    # Whatever is open there is undone by the server.
+                    connection.terminate()
+        except (TimeoutError, QueryCanceledError):
+            raise TimedOut("it takes longer than it may") from None
+        except (PostgresError, *BROKEN_OFF) as error:
+            if isinstance(error, PostgresError) and not is_passing(error):
+                raise
+            raise Unavailable(why(error)) from error
+
     async def about(self) -> dict[str, str]:
         """Return engine, version and what of its set-up matters for durability."""
         names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
@@ -156,7 +203,7 @@ class PostgresDatabase:
         A driver that times out has the server cancel the COMMIT. One that waits for a standby would
         then count as done, and a retry be acknowledged, though nobody else has it.
         """
-        commit = asyncio.ensure_future(connection.execute("COMMIT", timeout=_NEVER_S))
+        commit = asyncio.ensure_future(connection.execute(_COMMIT, timeout=_NEVER_S))
         self._unheard = commit
         ended, _ = await asyncio.wait([commit], timeout=self.commit_patience_s)
         if not ended:
@@ -288,6 +335,47 @@ class PostgresTransaction:
         given = list(rows)
         if given:
             await self._connection.execute(sql, workspace, *_turned(given))
+
+
+class PostgresRehearsal(PostgresTransaction):
+    """A transaction that is never committed: it keeps nobody out, and takes no number from anybody."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        super().__init__(connection, frozenset())
+        # Far below all that sequences give, and apart from what others rehearse meanwhile.
+        self._next = -secrets.randbits(62)
+
+    async def enter(self, workspace: int) -> None:
+        """Look at one moment, whoever writes."""
+
+    async def alone(self, workspace: int) -> None:
+        """Look at one moment, whoever writes."""
+
+    async def new_ids(
+        self,
+        table: str,  # noqa: ARG002 (no two rows have one of these, of whatever table)
+        workspace: int,  # noqa: ARG002 (nor of whatever workspace)
+        count: int,
+    ) -> Sequence[int]:
+        self._next += count
+        return range(self._next - count, self._next)
+
+    async def undo(self) -> None:
+        """Take back all that was done so far."""
+        await self._connection.execute("ROLLBACK TO rehearsal")
+
+
+async def _rehearse(connection: asyncpg.Connection, trial: Trial[T]) -> T:
+    for _ in range(RACES_MAX):
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT rehearsal")
+        try:
+            found = await trial(PostgresRehearsal(connection))
+        except (Raced, SerializationError, DeadlockDetectedError, LockNotAvailableError):
+            await connection.execute("ROLLBACK")
+            continue
+        await connection.execute("ROLLBACK")
+        return found
+    raise Unavailable("too many others write the same; try again")
 
 
 def _turned(rows: Sequence[Row]) -> list[list[Any]]:

@@ -6,6 +6,7 @@ import _sqlite3
 import asyncio
 import ctypes
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -16,7 +17,16 @@ import aiosqlite
 from sqlalchemy import Connection, Engine, event
 
 from models import dialect
-from models.connection import READ_TIMEOUT_S, Row, T, TimedOut, Unavailable, Unsupported, Work
+from models.connection import (
+    READ_TIMEOUT_S,
+    Row,
+    T,
+    TimedOut,
+    Trial,
+    Unavailable,
+    Unsupported,
+    Work,
+)
 from models.database_sqlite_checkpoints import Checkpoints
 from models.dialect_read_sqlite import SQLITE_FUNCTIONS
 
@@ -24,6 +34,8 @@ BUSY_TIMEOUT_MS = 2_000
 # Of a look-up; larger sets of keys are asked for in parts.
 _KEYS_MAX = 256
 _SQLITE_CONFIG_MEMSTATUS = 9
+# How many steps of SQLite pass between two looks at the clock: well below a millisecond.
+_STEPS = 10_000
 # Floor for `->>` and UPSERT as the statements use them.
 _SQLITE_MIN = (3, 38)
 
@@ -117,6 +129,11 @@ class SqliteDatabase:
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
         return await self._in_thread(lambda: self._write(work))
 
+    async def rehearse(self, trial: Trial[T], seconds: float) -> T:
+        """Return what `trial` finds out; nothing it does is kept. Raise TimedOut or Unavailable."""
+        until = time.monotonic() + seconds
+        return await self._in_thread(lambda: self._rehearse(trial, until))
+
     async def about(self) -> dict[str, str]:
         """Return engine, version and what of its set-up matters for durability."""
 
@@ -181,6 +198,25 @@ class SqliteDatabase:
         except sqlite3.OperationalError as error:
             raise Unavailable(_why(error)) from error
         return done
+
+    def _rehearse(self, trial: Trial[T], until: float) -> T:
+        connection = self._open_connection()
+        if time.monotonic() > until:
+            raise TimedOut("others took the time there was: try again")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("SAVEPOINT rehearsal")
+            # Who writes waits for this thread.
+            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+            return drive(trial(SqliteRehearsal(connection)))
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise TimedOut("it takes longer than it may") from None
+            raise Unavailable(_why(error)) from error
+        finally:
+            connection.set_progress_handler(None, 0)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -279,6 +315,14 @@ class SqliteTransaction:
         sql = f"SELECT coalesce(max(id), 0) FROM {table} WHERE workspace_id = ?"
         last: int = self._connection.execute(sql, (workspace,)).fetchone()[0]
         return range(last + 1, last + 1 + count)
+
+
+class SqliteRehearsal(SqliteTransaction):
+    """A transaction that is never committed."""
+
+    async def undo(self) -> None:
+        """Take back all that was done so far."""
+        self._connection.execute("ROLLBACK TO rehearsal")
 
 
 async def _ask(reader: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> list[Row]:

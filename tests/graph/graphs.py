@@ -48,6 +48,9 @@ class Counting:
     async def write(self, work: Any) -> Any:
         return await self.inner.write(work)
 
+    async def rehearse(self, trial: Any, seconds: float) -> Any:
+        return await self.inner.rehearse(trial, seconds)
+
     async def about(self) -> dict[str, str]:
         return await self.inner.about()
 
