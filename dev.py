@@ -31,6 +31,7 @@ COMMANDS = {
     "coverage": ("Run the tests and show what they miss.", ["pytest --cov --cov-report=term"]),
     "bench": ("Measure; nothing is judged.", ["python -m tests.benchmarks"]),
     "cluster": ("Kill a node and a database under load.", ["python -m tests.cluster"]),
+    "chaos": ("Hurt it in every way, and see what it keeps.", ["python -m tests.chaos"]),
     "setup": ("Install all of it, and the hook that checks each commit.", ["pre-commit install"]),
     "lock": ("Pin anew what pyproject.toml asks for; needs uv.", [PIN]),
 }

@@ -52,6 +52,10 @@ bench *args:
 cluster *args:
     @python3 dev.py cluster {{args}}
 
+# Hurt it in every way, and see what it keeps.
+chaos *args:
+    @python3 dev.py chaos {{args}}
+
 # Install all of it, and the hook that checks each commit.
 setup:
     @python3 dev.py setup

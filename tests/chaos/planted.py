@@ -1,0 +1,110 @@
+"""Bugs that are planted on purpose: an oracle that does not bite on them is worth nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ingest.store
+from ingest.store import Item
+from ingest.writer import Answers, Writer
+from models import database_sqlite
+from models.connection import Work
+from models.database import Database
+from models.database_postgres import PostgresDatabase
+from models.database_sqlite import SqliteDatabase
+from models.values import Workspace
+
+_SLOW_SECONDS = 0.2
+
+
+def plant(name: str) -> None:
+    """Change this process so that it has the bug, or the ailment, of that name."""
+    PLANTS[name](setattr)
+
+
+def _acknowledge_before_commit(put: Callable[[Any, str, Any], None]) -> None:
+    """Answer each request as soon as it is queued."""
+    submit = Writer.submit
+
+    async def hasty(
+        self: Writer, workspace: Workspace, items: Sequence[Item], size: int, **given: Any
+    ) -> Answers:
+        going = asyncio.ensure_future(submit(self, workspace, items, size, **given))
+        going.add_done_callback(lambda ended: ended.exception())
+        _going.add(going)
+        await asyncio.sleep(0)
+        return [None] * len(items)
+
+    put(Writer, "submit", hasty)
+
+
+_going: set[asyncio.Future[Answers]] = set()
+
+
+def _log_apart_from_fold(put: Callable[[Any, str, Any], None]) -> None:
+    """Commit the log before the fold: what dies between is a duplicate for ever, and nowhere in the state."""
+    fold = ingest.store.fold
+
+    async def later(working: Any, *rest: Any) -> None:
+        transaction = working.tx
+        await _execute(transaction, "COMMIT")
+        await _execute(transaction, "BEGIN")
+        await fold(working, *rest)
+
+    put(ingest.store, "fold", later)
+
+
+async def _execute(transaction: Any, sql: str) -> None:
+    # Neither database has such a statement in its interface, and rightly so.
+    done = transaction._connection.execute(sql)
+    if asyncio.iscoroutine(done):
+        await done
+
+
+def _slow(put: Callable[[Any, str, Any], None]) -> None:
+    """Let each transaction take long, as on a disk that is worn out."""
+
+    def slowly(write: Callable[..., Any]) -> Callable[..., Any]:
+        async def written(self: Database, work: Work[Any]) -> Any:
+            began = time.monotonic()
+            done = await write(self, work)
+            await asyncio.sleep(max(0.0, _SLOW_SECONDS - (time.monotonic() - began)))
+            return done
+
+        return written
+
+    put(SqliteDatabase, "write", slowly(SqliteDatabase.write))
+    put(PostgresDatabase, "write", slowly(PostgresDatabase.write))
+
+
+def _small_disk(put: Callable[[Any, str, Any], None]) -> None:
+    """Let SQLite believe that its disk has room for a few pages more."""
+    connect = SqliteDatabase._connect
+
+    def connected(self: SqliteDatabase) -> None:
+        connect(self)
+        pages = self._open_connection().execute("PRAGMA page_count").fetchone()[0]
+        self._open_connection().execute(f"PRAGMA max_page_count = {pages + 60}")
+
+    put(SqliteDatabase, "_connect", connected)
+
+
+def _fault_answers(put: Callable[[Any, str, Any], None]) -> None:
+    """Answer a full disk as if it were our own fault, as the driver's bare exception is."""
+
+    class Otherwise(Exception):
+        pass
+
+    put(database_sqlite, "Unavailable", Otherwise)
+
+
+PLANTS: dict[str, Callable[[Callable[[Any, str, Any], None]], None]] = {
+    "acknowledge-before-commit": _acknowledge_before_commit,
+    "log-apart-from-fold": _log_apart_from_fold,
+    "slow": _slow,
+    "small-disk": _small_disk,
+    "fault-answers": _fault_answers,
+}

@@ -1,0 +1,8 @@
+"""Every way in which Calyx is hurt, in the order in which they run."""
+
+from __future__ import annotations
+
+from tests.chaos import kills, permuted
+from tests.chaos.plan import Scenario
+
+SCENARIOS: tuple[Scenario, ...] = (*kills.SCENARIOS, *permuted.SCENARIOS)
