@@ -42,6 +42,14 @@ async def wait_for(template: PostgresTemplate, standby: str) -> None:
     raise AssertionError("the server did not take its new settings")
 
 
+async def shown(database: PostgresDatabase) -> None:
+    for _ in range(200):
+        if await database.read("SELECT count(*) FROM events") == [(1,)]:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("what was cut off is not to be seen")
+
+
 async def store(database: PostgresDatabase) -> Receipt | None:
     item = Item(read(Delivery(BODY, 1_767_225_600_000_000)), asked=True)
     [receipt] = await database.write(lambda tx: save(tx, DEFAULT, [item]))
@@ -75,4 +83,29 @@ async def test_a_commit_that_waits_for_a_standby_is_neither_acknowledged_nor_can
     assert await database.read("SELECT count(*) FROM events") == [(1,)]
     assert refused >= 2
     await watcher.close()
+    await database.close()
+
+
+async def test_a_retry_of_what_no_standby_has_is_not_acknowledged_as_a_duplicate(
+    alone: PostgresTemplate,
+) -> None:
+    url = await asyncio.to_thread(alone.copy)
+    name = url.rsplit("/", 1)[1]
+    await alone.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+    database = await PostgresDatabase.open(url, 1)
+    database.commit_patience_s = PATIENCE_S
+    await wait_for(alone, "nobody")
+    with pytest.raises(Unavailable, match="standby"):
+        await store(database)
+    # A primary that is started again forgets who waited, and shows what only it has.
+    cut_off = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    waiting = f"WHERE wait_event = 'SyncRep' AND datname = '{name}'"
+    assert await alone.ask(url, f"{cut_off} {waiting}") == 1
+    await shown(database)
+    with pytest.raises(Unavailable, match="standby"):
+        await store(database)
+    await wait_for(alone, "")
+    receipt = await store(database)
+    assert receipt is not None
+    assert receipt.outcome is Outcome.DUPLICATE
     await database.close()
