@@ -15,11 +15,18 @@ from starlette.types import Receive, Scope, Send
 from api import auth
 from api.answers import answer
 from api.errors import Code, Refusal, unavailable
+from api.explained import render
 from api.intake import Intake, check_type
 from ingest import canonical
 from ingest.accept import Busy, Door, TooMany, Unreadable
+from ingest.explain import Explanation
+from models.database import TimedOut, Unavailable
 from models.values import Micros, Receipt, Workspace
 
+EXPLAIN = "/segment/explain"
+"""The path that says what messages would change, and writes nothing."""
+
+EXPLAIN_SECONDS_MAX = 5.0
 SUCCESS = b'{"success": true}'
 
 _ARRAY = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*")
@@ -41,6 +48,11 @@ class Accepts(Protocol):
         kind: str | None = None,
     ) -> list[Receipt]:
         """Return what became of each message of `body`, after its commit."""
+
+    async def explain_body(
+        self, workspace: Workspace, body: bytes, *, received_at: Micros, seconds: float
+    ) -> list[Explanation]:
+        """Return what each message of `body` would change by itself."""
 
 
 class Service(Protocol):
@@ -71,6 +83,7 @@ def routes() -> dict[str, Route]:
         found[f"/v1/{word}"] = found[f"/v1/{word[0]}"] = Route(Door.SDK, f"/v1/{word}", word)
     for word in _MANY:
         found[f"/v1/{word}"] = Route(Door.SDK, f"/v1/{word}")
+    found[EXPLAIN] = Route(Door.SEGMENT, EXPLAIN)
     found["/v1/b"] = Route(Door.SDK, "/v1/batch")
     # Never a redirect: some SDKs take one for success, and the events are gone.
     return found | {f"{path}/": route for path, route in found.items()}
@@ -104,7 +117,11 @@ class Doors:
                 f"{scope['method'][:20]} is not for this path: send POST",
                 headers=((b"allow", b"POST"),),
             )
-        receipts = await self._accept(route, dict(scope["headers"]), receive)
+        headers = dict(scope["headers"])
+        if route.name == EXPLAIN:
+            await answer(send, 200, await self._explain(headers, receive))
+            return
+        receipts = await self._accept(route, headers, receive)
         for receipt in receipts:
             self._count(receipt)
         body = SUCCESS if route.door is Door.SDK else _render(receipts)
@@ -135,9 +152,28 @@ class Doors:
         except Busy as error:
             raise unavailable(str(error), retry_after_seconds=error.retry_after_s) from None
 
-    async def _admit(self, secret: bytes | None) -> auth.Caller:
+    async def _explain(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        secret = auth.key_in_header(headers.get(b"authorization"))
+        caller = await self._admit(secret, auth.Scope.READ)
+        check_type(headers.get(b"content-type", b""))
+        body = await self._intake.read(headers, receive)
+        try:
+            found = await self._service().ingest.explain_body(
+                caller.workspace, body, received_at=self._clock(), seconds=EXPLAIN_SECONDS_MAX
+            )
+        except TooMany as error:
+            raise Refusal(Code.TOO_LARGE, str(error)) from None
+        except Unreadable as error:
+            raise Refusal(Code.BAD_REQUEST, str(error)) from None
+        except (TimedOut, Unavailable) as error:
+            raise unavailable(str(error), retry_after_seconds=1) from None
+        return render(found)
+
+    async def _admit(
+        self, secret: bytes | None, needed: auth.Scope = auth.Scope.INGEST
+    ) -> auth.Caller:
         caller = await self._service().gate.admit(secret)
-        caller.require(auth.Scope.INGEST)
+        caller.require(needed)
         return caller
 
 

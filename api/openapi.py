@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.doors import Route, routes
+from api.doors import EXPLAIN, Route, routes
 from api.errors import Code
 from ingest.accept import Door
 
@@ -84,6 +84,29 @@ _SCHEMAS: Spec = {
         },
         "required": ["messageId", "outcome"],
     },
+    "Explanations": {
+        "type": "object",
+        "properties": {
+            "success": {"const": True},
+            "explanations": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/Explanation"},
+            },
+        },
+        "required": ["success", "explanations"],
+    },
+    "Explanation": {
+        "type": "object",
+        "description": "What one message would change by itself: `Query.explain` says the same.",
+        "properties": {
+            "messageId": {"type": "string"},
+            "outcome": {"$ref": "#/components/schemas/Receipt/properties/outcome"},
+            "reason": {"type": ["string", "null"]},
+            "notes": {"type": "array", "items": {"type": "string"}},
+            "effects": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["messageId", "outcome", "reason", "notes", "effects"],
+    },
     "Refusal": {
         "type": "object",
         "properties": {
@@ -127,7 +150,8 @@ def _operation(path: str, route: Route) -> Spec:
         sent = {"oneOf": [sent, {"type": "array", "items": sent}]}
     elif route.kind is None:
         sent = {"$ref": "#/components/schemas/Batch"}
-    told = "Receipts" if segment else "Success"
+    explains = path.rstrip("/") == EXPLAIN
+    told = "Explanations" if explains else "Receipts" if segment else "Success"
     body = {"application/json": {"schema": sent}}
     return {
         "summary": _summary(path, route),
@@ -135,17 +159,21 @@ def _operation(path: str, route: Route) -> Spec:
         "tags": ["Segment" if segment else "Segment's SDKs"],
         # On the SDK doors the key may stand in the body instead: the empty choice.
         "security": [{"basic": []}, {"bearer": []}, *([] if segment else [{}])],
-        "parameters": _parameters(segment=segment),
+        "parameters": _parameters(segment=segment and not explains),
         "requestBody": {
             "required": True,
             "content": body if segment else body | {"text/plain": {"schema": sent}},
         },
-        "responses": {"200": _response("Stored and durable.", told)}
+        "responses": {
+            "200": _response("Nothing is written." if explains else "Stored and durable.", told)
+        }
         | {str(code.value): _response(why, "Refusal") for code, why in _REFUSALS.items()},
     }
 
 
 def _summary(path: str, route: Route) -> str:
+    if route.name == EXPLAIN:
+        return "Say what one message, or each of an array, would change by itself. Scope `read`."
     if route.door is Door.SEGMENT:
         return "Take one message, or an array of them, from Segment's destination or webhook."
     what = f"one {route.kind} call" if route.kind else "many calls"

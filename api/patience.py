@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from models.database import READ_TIMEOUT_S, Database, Row, Unavailable, Work, is_shared
+from models.database import READ_TIMEOUT_S, Database, Row, Trial, Unavailable, Work, is_shared
 
 T = TypeVar("T")
 
@@ -51,6 +51,10 @@ class Patient:
                 if is_shared(self.url) or time.monotonic() > until:
                     raise
             await asyncio.sleep(_PAUSE_S)
+
+    async def rehearse(self, trial: Trial[T], seconds: float) -> T:
+        """Return what `trial` finds out; nothing it does is kept."""
+        return await self.inner.rehearse(trial, seconds)
 
     async def about(self) -> dict[str, str]:
         """Return engine, version and what of its set-up matters for durability."""

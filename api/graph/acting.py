@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from api.auth import Caller
 from api.graph import stating
+from api.graph.rehearsing import Explains
 from api.graph.statement import Stated
 from ingest import audit
 from ingest.audit import Entry
@@ -15,8 +16,8 @@ from models.database import Database
 from models.values import Micros, Quarantined, Receipt, Workspace
 
 
-class States(Protocol):
-    """What mutations need of ingest."""
+class States(Explains, Protocol):
+    """What mutations, and explaining, need of ingest."""
 
     async def state(
         self,

@@ -28,11 +28,16 @@ def is_introspection(field: Field) -> bool:
     return field.name in {"__schema", "__type"}
 
 
+def is_explain(field: Field) -> bool:
+    """Return whether a field asks what a message would change."""
+    return field.name == "explain"
+
+
 def is_apart(plan: Plan, field: Field) -> bool:
     """Return whether a root field is answered by itself."""
     if plan.operation is not OperationType.QUERY:
         return False
-    return is_introspection(field) or asks_for_past(plan.root, field)
+    return is_introspection(field) or is_explain(field) or asks_for_past(plan.root, field)
 
 
 def introspect(

@@ -147,6 +147,13 @@ class Documents:
             )
         return ready.fields[key]
 
+    def alone_statement(self, ready: Ready, asked: Field) -> Compiled:
+        """Return the statement that answers one root field by itself."""
+        if asked.key not in ready.past:
+            alone = replace(ready.plan, fields=(asked,))
+            ready.past[asked.key] = compile_plan(alone, self._renders, self._dialect)
+        return ready.past[asked.key]
+
     def past_statement(self, ready: Ready, asked: Field) -> Compiled:
         """Return the statement that answers one root field from a database in memory."""
         if asked.key not in ready.past:

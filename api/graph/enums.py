@@ -83,6 +83,23 @@ class QuarantineReason(Enum):
     )
 
 
+@strawberry.enum(description="What an effect is about. More may be added.")
+class EffectKind(Enum):
+    """What an effect is about."""
+
+    SEEN = _value(
+        "SEEN", "The customer or account comes to exist, or is seen earlier or later than known."
+    )
+    IDENTITY = _value("IDENTITY", "An id comes to belong to a customer.")
+    TRAIT = _value("TRAIT", "A trait.")
+    AUDIENCE = _value("AUDIENCE", "An audience flag.")
+    MEMBERSHIP = _value("MEMBERSHIP", "A membership or its role.")
+    SIGNED_UP = _value("SIGNED_UP", "When a customer signed up.")
+    CREATED = _value("CREATED", "When an account was created.")
+    DELETED = _value("DELETED", "When an account was deleted.")
+    ERASED = _value("ERASED", "Erasure.")
+
+
 @strawberry.enum(description="What a key may do.")
 class Scope(Enum):
     """What a key may do."""

@@ -15,9 +15,9 @@ from graphql import GraphQLError, OperationType, execute
 from graphql.execution.values import VariableValues
 
 from api.auth import Scope
-from api.graph import cost, stating
+from api.graph import cost, rehearsing, stating
 from api.graph.acting import Act, Desk, Done, States
-from api.graph.apart import in_order, introspect, is_introspection
+from api.graph.apart import in_order, introspect, is_explain, is_introspection
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
 from api.graph.failures import Code, Failure
@@ -111,11 +111,11 @@ class Graph:
             return refused([told(error, request.request_id)], kind)
 
     async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
-        document = self.documents.get(self._text(asked, request), asked.operation_name)
+        document = self.document(asked, request)
         _check_allowed(document, request)
         variables = document.variables(asked.variables)
         ready = document.ready(variables)
-        self._check_scopes(ready, request)
+        self.check_scopes(ready, request)
         if asked.document.id is not None:
             self.kept.keep(request.caller.workspace.id, asked.document)
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
@@ -129,7 +129,11 @@ class Graph:
             return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
 
-    def _check_scopes(self, ready: Ready, request: GraphRequest) -> None:
+    def document(self, asked: Parameters, request: GraphRequest) -> Document:
+        """Return the document that is asked for; raise Failure or Invalid where it may not run."""
+        return self.documents.get(self._text(asked, request), asked.operation_name)
+
+    def check_scopes(self, ready: Ready, request: GraphRequest) -> None:
         """Raise a FORBIDDEN failure where a field needs a scope that the key has not."""
         caller, plan = request.caller, ready.plan
         refused = [each for each in plan.fields if not caller.may(needed(plan.root, each.name))]
@@ -142,6 +146,33 @@ class Graph:
         scope = needed(plan.root, refused[0].name)
         told = f"this key has scope {has}, and {refused[0].name} needs scope {scope}"
         raise Failure(Code.FORBIDDEN, told, refused[0].node)
+
+    async def read(self, source: Reads, statement: Statement, asked: Asked) -> str:
+        """Return the JSON text that a statement gives."""
+        for compiled in (statement.fitting(asked, self.indexes), statement.plain):
+            arguments = compiled.arguments(asked)
+            rows = await source.read(compiled.sql, arguments, self.limits.seconds_max)
+            if rows:
+                return str(rows[0][0])
+        raise AssertionError("a statement that stands on no index has a row")
+
+    def asked(
+        self, request: GraphRequest, variables: VariableValues, stated: Stated | None = None
+    ) -> Asked:
+        """Return what the values of a request's statements are made of."""
+        caller, kept = request.caller, self.indexes
+        return Asked(
+            variables=variables,
+            workspace=caller.workspace,
+            api_key=caller.key,
+            scopes=frozenset(caller.scopes),
+            now=request.received_at,
+            limits=self.limits,
+            message_bytes_max=self.message_bytes_max,
+            stated=stated,
+            indexes=NO_INDEXES if kept is None else kept.view(caller.workspace),
+            requests_per_minute=caller.requests_per_minute or self.requests_per_minute,
+        )
 
     def entry(self, request: GraphRequest, action: str) -> Entry:
         """Return what the audit will say of a mutation, as long as nothing came of it."""
@@ -207,16 +238,9 @@ class _Run:
 
     async def read(self, statement: Statement, stated: Stated | None = None) -> str:
         """Return the JSON text that a statement gives."""
-        graph, asked = self.graph, self._asked(stated)
         # What a mutation answers is read where it was written: a replica may not have it yet.
-        source = graph.database if self.mutates else graph.queries
-        for compiled in (statement.fitting(asked, graph.indexes), statement.plain):
-            arguments = compiled.arguments(asked)
-            rows = await source.read(compiled.sql, arguments, graph.limits.seconds_max)
-            if rows:
-                text: str = rows[0][0]
-                return text
-        raise AssertionError("a statement that stands on no index has a row")
+        source = self.graph.database if self.mutates else self.graph.queries
+        return await self.graph.read(source, statement, self._asked(stated))
 
     async def answer(self, document: Document, variables: Mapping[str, Any]) -> str:
         """Return the JSON text that answers a query: one statement, and what none can answer apart."""
@@ -234,7 +258,11 @@ class _Run:
             node, operation = document.node, document.operation
             answers.append(introspect(document.schema, node, operation, schema, variables))
         for field in ready.apart:
-            if not is_introspection(field):
+            if is_explain(field):
+                compiled = graph.documents.alone_statement(ready, field)
+                given = (graph.database, graph.ingest, field, compiled, asked, until)
+                answers.append(await rehearsing.answer(*given))
+            elif not is_introspection(field):
                 compiled = graph.documents.past_statement(ready, field)
                 answers.append(
                     await graph.past.answer(graph.queries, field, compiled, asked, until)
@@ -301,21 +329,7 @@ class _Run:
         return told(original, self.request.request_id).at(error)
 
     def _asked(self, stated: Stated | None) -> Asked:
-        request, graph = self.request, self.graph
-        return Asked(
-            variables=self.variables,
-            workspace=request.caller.workspace,
-            api_key=request.caller.key,
-            scopes=frozenset(request.caller.scopes),
-            now=request.received_at,
-            limits=graph.limits,
-            message_bytes_max=graph.message_bytes_max,
-            stated=stated,
-            indexes=NO_INDEXES
-            if (kept := graph.indexes) is None
-            else kept.view(request.caller.workspace),
-            requests_per_minute=request.caller.requests_per_minute or graph.requests_per_minute,
-        )
+        return self.graph.asked(self.request, self.variables, stated)
 
 
 # Stands for what a mutation will have stated, to try its other values beforehand.

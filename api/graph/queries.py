@@ -11,6 +11,7 @@ from api.graph import (
     columns,
     compile_admin,
     compile_buckets,
+    compile_explain,
     compile_reads,
     compile_receipts,
     compile_roots,
@@ -32,6 +33,7 @@ from api.graph.connections import (
     TraitKeyConnection,
 )
 from api.graph.enums import Entity, FlagOrigin, Interval, QuarantineReason
+from api.graph.explaining import Explanation
 from api.graph.facts import Receipt
 from api.graph.inputs import (
     AccountFilter,
@@ -40,7 +42,7 @@ from api.graph.inputs import (
     CustomerOrder,
     EventFilter,
 )
-from api.graph.scalars import Moment
+from api.graph.scalars import Json, Moment
 from api.graph.types import Account, Customer, Node
 from api.graph.viewer import Viewer
 
@@ -283,6 +285,16 @@ class Query:
         after: After = UNSET,
     ) -> QuarantineConnection:
         """Return what waits for a retry."""
+        in_sql()
+
+    @columns.asked(
+        "What a message would change, and what beats it. Nothing is written.",
+        compile_explain.explain,
+    )
+    def explain(
+        self, message: Annotated[Json, argument("A whole message, just as it would be posted.")]
+    ) -> Explanation:
+        """Return what a message would change."""
         in_sql()
 
     @columns.asked("Whose key this is and what it may do.", compile_roots.viewer)

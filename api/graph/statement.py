@@ -11,6 +11,7 @@ from typing import Any
 from graphql.execution.values import VariableValues
 
 from api.limits import GraphLimits
+from ingest.explain import Explanation
 from ingest.indexes import Kind
 from ingest.keeper import NO_INDEXES, View
 from models.dialect_read import PlaceKind, Reading
@@ -47,6 +48,7 @@ class Asked:
     limits: GraphLimits
     message_bytes_max: int
     stated: Stated | None = None
+    explained: Explanation | None = None
     indexes: View = NO_INDEXES
     requests_per_minute: int | None = None
 
