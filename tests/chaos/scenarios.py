@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos import kills, permuted
+from tests.chaos import hostile, kills, permuted
 from tests.chaos.plan import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (*kills.SCENARIOS, *permuted.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (*kills.SCENARIOS, *permuted.SCENARIOS, *hostile.SCENARIOS)

@@ -1,0 +1,166 @@
+"""Hostile requests by the million, in process: none may be our fault, and none may leave a trace in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from api import observe
+from api.auth import Scope
+from tests.chaos.grounds import Ground, a_ground
+from tests.chaos.hostile_requests import Hostile, request
+from tests.chaos.hostile_values import CANARY
+from tests.chaos.plan import Outcome, Plan, Scenario, a_database
+from tests.http.running import Running, a_calyx, a_key
+
+DECLARED = {200, 204, 304, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503}
+"""What the documents say may be answered; 503 only with Retry-After."""
+
+_AT_ONCE = 8
+_OF_A_DATABASE = 25_000
+_FAULTS = (b'"code":"INTERNAL"', b"Traceback (most recent call last)")
+
+
+async def flood(plan: Plan, outcome: Outcome) -> None:
+    """Send hostile requests to Calyx on both databases in turn."""
+    count = plan.times(1_200, 60_000)
+    each = min(_OF_A_DATABASE, -(-count // 2))
+    rng = plan.rng(outcome.name)
+    statuses: Counter[int] = Counter()
+    async with a_ground("sqlite", plan.folder) as files, a_ground("postgres", plan.folder) as rows:
+        for done in plan.rounds(outcome.name, count, each):
+            ground = (files, rows)[done // each % 2]
+            await _flood_one(
+                ground, rng.randrange(10**12), min(each, count - done), outcome, statuses
+            )
+            if len(outcome.troubles) > 20:
+                break
+    outcome.notes.append(", ".join(f"{status}: {n:,}" for status, n in sorted(statuses.items())))
+
+
+async def _flood_one(
+    ground: Ground, seed: int, count: int, outcome: Outcome, statuses: Counter[int]
+) -> None:
+    async with a_database(ground) as url:
+        with watched_logs() as seen:
+            async with a_calyx(url) as running:
+                keys = [*running.secrets.values()]
+                keys.append(await a_key(running.database, running.workspace, *Scope))
+                await send_all(running, seed, count, keys, outcome, statuses)
+        outcome.troubles += [f"{ground.name}, seed {seed}: {line}" for line in seen[:5]]
+        outcome.troubles += [
+            f"{ground.name}, seed {seed}: {one}" for one in await ground.broken(url)
+        ]
+
+
+async def send_all(
+    running: Running,
+    seed: int,
+    count: int,
+    keys: Sequence[str],
+    outcome: Outcome,
+    statuses: Counter[int],
+) -> None:
+    """Send so many requests of a seed; a trouble is told with what tries it again."""
+
+    async def some(part: int) -> None:
+        rng = random.Random(f"{seed}/{part}")
+        for number in range(part, count, _AT_ONCE):
+            asked = request(rng, keys)
+            status, headers, body = await sent(running.app, asked)
+            statuses[status] += 1
+            outcome.did["hostile requests"] += 1
+            fault = blame(status, headers, body)
+            if fault and len(outcome.troubles) < 30:
+                outcome.troubles.append(
+                    f"seed {seed}/{part}, request {number}: {fault}: {asked!r:.700}"
+                )
+
+    await asyncio.gather(*(some(part) for part in range(_AT_ONCE)))
+
+
+def blame(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> str | None:
+    """Return what is wrong with an answer, if anything is."""
+    if status not in DECLARED:
+        return f"status {status}, {body[:200]!r}"
+    if status in {429, 503} and not any(name.lower() == b"retry-after" for name, _ in headers):
+        return f"status {status} without Retry-After"
+    found = [fault.decode() for fault in _FAULTS if fault in body]
+    return f"{found[0]} in {body[:300]!r}" if found else None
+
+
+async def sent(app: Any, asked: Hostile) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+    """Return status, headers and body of the answer to a request."""
+    middle = len(asked.body) // 2
+    pieces = [asked.body[middle:], asked.body[:middle]]
+    status, body = 0, b""
+    headers: Sequence[tuple[bytes, bytes]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not pieces:
+            return {"type": "http.disconnect"}
+        piece = pieces.pop()
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal status, headers, body
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], message.get("headers", [])
+        else:
+            body += message.get("body", b"")
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("calyx.test", 80),
+        "method": asked.method,
+        "path": asked.path,
+        "raw_path": asked.path.encode("utf-8", "replace"),
+        "root_path": "",
+        "query_string": asked.query,
+        "headers": list(asked.headers),
+    }
+    try:
+        await app(scope, receive, send)
+    except Exception as error:  # noqa: BLE001 (whatever comes out is what is looked for)
+        return 599, headers, repr(error).encode()
+    return status, headers, body
+
+
+@contextmanager
+def watched_logs() -> Iterator[list[str]]:
+    """Give the log lines that say of a fault of our own, or what nobody may log; they go nowhere else."""
+    seen: list[str] = []
+
+    def watch(_logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+        text = repr(event)
+        if method in {"error", "critical"} or CANARY in text or "Traceback" in text:
+            seen.append(f"logged: {text[:600]}")
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[observe.place_instead_of_text, watch], cache_logger_on_first_use=False
+    )
+    try:
+        yield seen
+    finally:
+        structlog.configure(**before)
+
+
+SCENARIOS = (
+    Scenario(
+        "hostile",
+        "hostile requests to every door, both databases",
+        "1,000,000 requests, no undeclared status",
+        flood,
+    ),
+)
