@@ -135,6 +135,8 @@ class Server(uvicorn.Server):
                 http="httptools",
                 lifespan="on",
                 access_log=False,
+                # Nothing here asks whence a request came.
+                proxy_headers=False,
                 log_config=None,
                 server_header=False,
                 ws_max_size=settings.graphql_body_bytes_max,

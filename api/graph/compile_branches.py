@@ -8,7 +8,7 @@ the order of the list. In the order of a trait, those that have it come first an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.graph import compile_indexed as indexed
 from api.graph import compile_orders as orders
@@ -61,7 +61,7 @@ class Branches:
         )
         arms: list[Sql] = []
         for at, find in enumerate(self.finds):
-            rows = self._select(columns, [*bounds, self._among(find)], window, limit)
+            rows = self._select(columns, [*bounds, self._among(find)], window, limit, few=True)
             arms.append(_alive(0, rows, self._is_turn(at), f"{limit}"))
         rest = self._is_turn(None)
         if self.sorting is None:
@@ -116,8 +116,14 @@ class Branches:
             if cursor is not None
         ]
 
-    def _select(self, columns: Sql, where: list[Sql], window: Window, limit: int) -> Sql:
-        order = order_by(self.order.terms, backward=window.backward)
+    def _select(
+        self, columns: Sql, where: list[Sql], window: Window, limit: int, *, few: bool = False
+    ) -> Sql:
+        first, *rest = self.order.terms
+        if few and first.trait is None:
+            # No index is in this order: PostgreSQL would walk the whole list by it, to meet the few.
+            first = replace(first, sql=f"coalesce({first.sql}, {first.sql})", begun=None)
+        order = order_by([first, *rest], backward=window.backward)
         return f"SELECT {columns} {self.draft.stored(self.tables, where)} {order} LIMIT {limit}"
 
     # ------------------------------------------------------------ in the order of a trait

@@ -26,6 +26,9 @@ from models.values import Entity
 FINDS_MAX = 2
 """How many conditions of one filter are looked up; each makes the statement longer."""
 
+WORDS_MAX = 2
+"""How many words of a search are looked up: the longest."""
+
 _RANGES = ("gt", "gte", "lt", "lte")
 _ENDS = {NUMBERS: TEXTS, TEXTS: REST}
 # No place begins so.
@@ -43,16 +46,24 @@ def finds(draft: Draft, entity: Entity, given: Value) -> list[Sql]:
 
 
 def search_finds(draft: Draft, entity: Entity, words: Value) -> list[Sql]:
-    """Return the select of at least those that a search finds, if there is an index."""
+    """Return selects of at least those that a search finds, by one word each, if there is an index."""
     if not isinstance(words, Leaf) or granted(draft, Kind.WORDS, words) is None:
         return []
+    # A first name that many share is typed with a last name that few do, or the other way round.
+    return [_begun_by(draft, entity, words, nth) for nth in range(WORDS_MAX)]
+
+
+def _begun_by(draft: Draft, entity: Entity, words: Leaf, nth: int) -> Sql:
+    """Return the select of those of whom the longest word begins something, or the next longest."""
     read = words_of(words)
 
-    def longest(asked: Asked) -> str:
-        return max(read(asked), key=len, default="")[:WORD_CHARACTERS_MAX]
+    def looked_up(asked: Asked) -> str:
+        longest = sorted(read(asked), key=len, reverse=True) or [""]
+        # Where there is no such word, the last there is says the same again.
+        return longest[: nth + 1][-1][:WORD_CHARACTERS_MAX]
 
-    low = draft.bind(longest)
-    high = draft.bind(lambda asked: beyond_prefix(longest(asked)))
+    low = draft.bind(looked_up)
+    high = draft.bind(lambda asked: beyond_prefix(looked_up(asked)))
 
     def begun(holder: Holder) -> tuple[str, list[Sql]]:
         w = draft.alias("w")
@@ -60,13 +71,13 @@ def search_finds(draft: Draft, entity: Entity, words: Value) -> list[Sql]:
 
     if entity is Entity.ACCOUNT:
         w, where = begun(Holder.ACCOUNT)
-        return [f"SELECT {w}.owner_id AS id {draft.stored({w: 'words'}, where)}"]
+        return f"SELECT {w}.owner_id AS id {draft.stored({w: 'words'}, where)}"
     w, where = begun(Holder.CUSTOMER)
     fields = f"SELECT {w}.owner_id AS id {draft.stored({w: 'words'}, where)}"
     w, where = begun(Holder.IDENTITY)
     i = draft.alias("i")
     rows = draft.stored({w: "words", i: "identities"}, [*where, f"{i}.id = {w}.owner_id"])
-    return [f"{fields} UNION ALL SELECT {i}.customer_id AS id {rows}"]
+    return f"{fields} UNION ALL SELECT {i}.customer_id AS id {rows}"
 
 
 def how_many(draft: Draft, find: Sql) -> Sql:

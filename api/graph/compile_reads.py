@@ -136,7 +136,7 @@ def _indexed(c: Compile, listing: Listing, field: Field) -> Listing:
     """Return a list of all customers or accounts, with the indexes that help with it."""
     draft, entity = c.draft, Entity(listing.entity)
     finds = indexed.search_finds(draft, entity, field.given("search"))
-    finds = (finds + indexed.finds(draft, entity, field.given("where")))[: indexed.FINDS_MAX]
+    finds += indexed.finds(draft, entity, field.given("where"))
     key, sorting = listing.order[0].trait, None
     if key is not None and indexed.granted(draft, IndexKind(entity), key):
         number = indexed.index_number(draft, IndexKind(entity), key)

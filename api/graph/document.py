@@ -9,7 +9,9 @@ from typing import Any
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLNonNull,
     GraphQLSchema,
+    GraphQLString,
     OperationDefinitionNode,
     OperationType,
     get_operation_ast,
@@ -18,7 +20,11 @@ from graphql import (
     type_from_ast,
     validate,
 )
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.get_variable_signature import (
+    GraphQLVariableSignature,
+    get_variable_signature,
+)
+from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 
 from api.graph import cost, shape
 from api.graph.apart import is_apart
@@ -79,6 +85,7 @@ class Document:
             for each in operation.variable_definitions or ()
             if is_input_type(kind := type_from_ast(schema, each.type))
         }
+        self._texts = _texts(schema, operation)
         self._ready: Lru[Any, Ready] = Lru(SHAPES_MAX)
 
     @property
@@ -88,6 +95,11 @@ class Document:
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues:
         """Return the variables as their types read them; raise Invalid where they cannot."""
+        texts = self._texts
+        if texts is not None and all(type(given.get(name)) is str for name in texts):
+            # Most pages have no other variables than a key or a cursor.
+            sources = {name: VariableValueSource(texts[name], given[name]) for name in texts}
+            return VariableValues(sources, {name: given[name] for name in texts})
         found = get_variable_values(
             self.schema,
             self.operation.variable_definitions or (),
@@ -108,6 +120,22 @@ class Document:
         apart = tuple(field for field in made.fields if is_apart(made, field))
         rest = tuple(field for field in made.fields if field not in apart)
         return Ready(made, cost.cost(made), replace(made, fields=rest), apart)
+
+
+def _texts(
+    schema: GraphQLSchema, operation: OperationDefinitionNode
+) -> dict[str, GraphQLVariableSignature] | None:
+    """Return the variables of an operation that has none but texts; None where it has others."""
+    found: dict[str, GraphQLVariableSignature] = {}
+    for each in operation.variable_definitions or ():
+        signature = get_variable_signature(schema, each)
+        if isinstance(signature, GraphQLError):
+            return None
+        kind = signature.type
+        if (kind.of_type if isinstance(kind, GraphQLNonNull) else kind) is not GraphQLString:
+            return None
+        found[signature.name] = signature
+    return found
 
 
 class Documents:

@@ -18,6 +18,7 @@ from models.values import Micros
 JSON = b"application/json"
 RESPONSE = b"application/graphql-response+json"
 _CHARSET = b"; charset=utf-8"
+_JSON_ANSWER = JSON + _CHARSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ def read(request: GraphRequest, body_bytes_max: int) -> Parameters:
 
 def content_type(accept: bytes) -> bytes:
     """Return the type of answer that a client wants; JSON where it does not say."""
+    if accept == b"*/*":
+        # What all send that do not care.
+        return _JSON_ANSWER
     best, best_weight = JSON, 0.0
     for part in accept.lower().split(b","):
         kind, *options = (word.strip() for word in part.split(b";"))
@@ -142,6 +146,8 @@ _STATUS = {
 
 
 def _check_type(value: bytes) -> None:
+    if value == JSON:
+        return
     kind, *options = (word.strip() for word in value.lower().split(b";"))
     if kind != JSON:
         # No other type: a browser sends those across origins without asking.

@@ -102,6 +102,19 @@ async def test_a_filter_search_or_order_is_found_by_an_index(
     assert read <= ({"customers"} if "orderBy" in given else set())
 
 
+async def test_that_no_value_is_cut_is_learned_without_reading_the_values(
+    template: Template, crowd_url: str
+) -> None:
+    async with a_graph(crowd_url) as asking:
+        await asking.index()
+        asking.database.asked.clear()
+        await asking.get('{ customers(where: {trait: {key: "plan", eq: "pro"}}) { nodes { id } } }')
+        [(sql, arguments)] = asking.database.asked
+        explain = SCANS[template.words][1]
+        plan = await asking.database.inner.read(explain + sql, arguments)
+    assert "ix_trait_values_cut" in "\n".join(str(row[-1]) for row in plan)
+
+
 @pytest.mark.parametrize("page", INDEXED)
 async def test_no_page_of_a_dashboard_reads_a_table_from_end_to_end(
     template: Template, crowd_url: str, page: str
