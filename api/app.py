@@ -147,8 +147,8 @@ class _Dispatcher:
         # Write keys are public by nature: any page may send events.
         self._doors_for_pages = _for_pages(self._doors, ["*"], methods=["POST"], fields=["*"])
         methods, fields = ["GET", "POST"], ["Authorization", "Content-Type"]
-        graph = Answering(graph, graphql=True)
-        self._graph = _for_pages(graph, origins, methods=methods, fields=fields)
+        self._graph = Answering(graph, graphql=True)
+        self._graph_for_pages = _for_pages(self._graph, origins, methods=methods, fields=fields)
         self._rest = _for_pages(rest, origins, methods=methods, fields=fields)
         self._names = {path: route.name for path, route in routes().items()}
         self._pages = frozenset(_PAGES)
@@ -159,16 +159,24 @@ class _Dispatcher:
             name = self._names.get(path)
             if name is not None:
                 scope["calyx.route"] = name
-                browser = any(field == b"origin" for field, _ in scope["headers"])
-                await (self._doors_for_pages if browser else self._doors)(scope, receive, send)
+                serve = self._doors_for_pages if _of_a_page(scope) else self._doors
+                await serve(scope, receive, send)
                 return
             if path == graph_door.PATH:
                 scope["calyx.route"] = path
-                await self._graph(scope, receive, send)
+                # What answers a GET may be kept, and must then say that it varies.
+                plain = scope["method"] == "POST" and not _of_a_page(scope)
+                serve = self._graph if plain else self._graph_for_pages
+                await serve(scope, receive, send)
                 return
             if path in self._pages:
                 scope["calyx.route"] = path
         await self._rest(scope, receive, send)
+
+
+def _of_a_page(scope: Scope) -> bool:
+    """Return whether a browser asks on behalf of a page; of all others CORS wants nothing."""
+    return any(field == b"origin" for field, _ in scope["headers"])
 
 
 def _for_pages(

@@ -116,6 +116,14 @@ async def test_only_pages_of_named_origins_may_ask(database_url: str) -> None:
             "/graphql", headers=asked | {"Origin": "https://evil.test"}
         )
         assert "access-control-allow-origin" not in other.headers
+        query = {"query": "{ __typename }"}
+        key = calyx.key(Scope.READ)
+        asked_by_page = key | {"Origin": "https://app.example.com"}
+        answer = await calyx.post("/graphql", json=query, headers=asked_by_page)
+        assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+        # What a cache may keep says that to a page the answer is another.
+        kept = await calyx.client.get("/graphql", params=query, headers=key)
+        assert kept.headers["vary"] == "Origin"
 
 
 async def test_its_limits_are_those_of_the_settings(database_url: str) -> None:
