@@ -184,6 +184,9 @@ class SqliteDatabase:
     def _write(self, work: Work[T]) -> T:
         connection = self._open_connection()
         try:
+            if connection.in_transaction:
+                # What failed the last transaction failed its ROLLBACK, too: nothing else can begin before.
+                connection.execute("ROLLBACK")
             before = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
             try:

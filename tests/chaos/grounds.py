@@ -81,7 +81,8 @@ async def a_ground(kind: str, folder: Path) -> AsyncIterator[Ground]:
 
 
 def _on_files(_stack: ExitStack, folder: Path) -> Ground:
-    return sqlite_ground(SqliteTemplate.make(folder))
+    template = SqliteTemplate.make(folder)
+    return sqlite_ground(template, template)
 
 
 def _on_a_server(stack: ExitStack, folder: Path) -> Ground:
@@ -96,12 +97,12 @@ _GROUNDS: dict[str, Callable[[ExitStack, Path], Ground]] = {
 }
 
 
-def sqlite_ground(template: SqliteTemplate) -> Ground:
+def sqlite_ground(template: Template, files: SqliteTemplate) -> Ground:
     """Return a ground of SQLite files."""
-    return Ground("sqlite", template, file_of(template.copy()), _whole_file)
+    return Ground("sqlite", template, file_of(files.copy()), _whole_file)
 
 
-def postgres_ground(template: PostgresTemplate, files: SqliteTemplate) -> Ground:
+def postgres_ground(template: Template, files: SqliteTemplate) -> Ground:
     """Return a ground of databases on a server."""
     return Ground("postgres", template, file_of(files.copy()), _whole_server)
 

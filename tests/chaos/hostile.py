@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
-import structlog
-
-from api import observe
 from api.auth import Scope
 from tests.chaos.grounds import Ground, a_ground
 from tests.chaos.hostile_requests import Hostile, request
-from tests.chaos.hostile_values import CANARY
+from tests.chaos.logs import watched_logs
 from tests.chaos.plan import Outcome, Plan, Scenario, a_database
 from tests.http.running import Running, a_calyx, a_key
 
@@ -133,27 +129,6 @@ async def sent(app: Any, asked: Hostile) -> tuple[int, Sequence[tuple[bytes, byt
     except Exception as error:  # noqa: BLE001 (whatever comes out is what is looked for)
         return 599, headers, repr(error).encode()
     return status, headers, body
-
-
-@contextmanager
-def watched_logs() -> Iterator[list[str]]:
-    """Give the log lines that say of a fault of our own, or what nobody may log; they go nowhere else."""
-    seen: list[str] = []
-
-    def watch(_logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
-        text = repr(event)
-        if method in {"error", "critical"} or CANARY in text or "Traceback" in text:
-            seen.append(f"logged: {text[:600]}")
-        raise structlog.DropEvent
-
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[observe.place_instead_of_text, watch], cache_logger_on_first_use=False
-    )
-    try:
-        yield seen
-    finally:
-        structlog.configure(**before)
 
 
 SCENARIOS = (

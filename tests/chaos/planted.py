@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ingest.store
@@ -18,6 +19,23 @@ from models.database_sqlite import SqliteDatabase
 from models.values import Workspace
 
 _SLOW_SECONDS = 0.2
+
+
+@contextmanager
+def growing(name: str) -> Iterator[None]:
+    """Have a bug in this process for a while."""
+    before: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, place: str, new: Any) -> None:
+        before.append((owner, place, getattr(owner, place)))
+        setattr(owner, place, new)
+
+    PLANTS[name](put)
+    try:
+        yield
+    finally:
+        for owner, place, old in before:
+            setattr(owner, place, old)
 
 
 def plant(name: str) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.chaos import hostile, kills, permuted
+from tests.chaos import hostile, kills, nth, permuted
 from tests.chaos.plan import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (*kills.SCENARIOS, *permuted.SCENARIOS, *hostile.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (
+    *kills.SCENARIOS,
+    *nth.SCENARIOS,
+    *permuted.SCENARIOS,
+    *hostile.SCENARIOS,
+)

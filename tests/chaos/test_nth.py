@@ -1,0 +1,40 @@
+"""A fault at any SQL call shows nowhere once the request was sent again; a planted bug is seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import nth, planted
+from tests.chaos.grounds import Ground, postgres_ground, sqlite_ground
+from tests.chaos.nth import fail_all_of
+from tests.chaos.plan import Outcome, Plan
+from tests.chaos.planted_faults import When
+from tests.databases import SqliteTemplate, Template
+
+
+@pytest.fixture
+def ground(template: Template, sqlite_template: SqliteTemplate) -> Ground:
+    make = {"sqlite": sqlite_ground, "postgres": postgres_ground}[template.words]
+    return make(template, sqlite_template)
+
+
+@pytest.mark.parametrize("when", When, ids=lambda when: when.value)
+async def test_a_call_that_fails_leaves_nothing_behind(
+    ground: Ground, when: When, tmp_path: Path
+) -> None:
+    outcome = Outcome(nth.SCENARIOS[0].name)
+    await fail_all_of(ground, when, Plan(20, tmp_path, count=12), outcome)
+    assert outcome.troubles == []
+    assert outcome.did[f"faults on {ground.name}"] >= 2
+
+
+async def test_a_log_that_is_committed_before_its_fold_is_found(
+    sqlite_template: SqliteTemplate, tmp_path: Path
+) -> None:
+    outcome = Outcome("nth-fault")
+    ground = sqlite_ground(sqlite_template, sqlite_template)
+    with planted.growing("log-apart-from-fold"):
+        await fail_all_of(ground, When.BEFORE, Plan(20, tmp_path, count=60), outcome)
+    assert outcome.troubles
