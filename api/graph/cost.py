@@ -23,6 +23,9 @@ from api.graph.page import BadPage
 from api.graph.plan import Field, Leaf, Plan
 from api.limits import GraphLimits
 
+BUCKETS = 100
+"""As how many rows a list of intervals counts: how many there are only its values say, and 1,000 at most."""
+
 
 def check(document: DocumentNode, limits: GraphLimits) -> None:
     """Raise Failure where a document is too deep or too wide; it need not be valid."""
@@ -62,6 +65,8 @@ def _root_cost(field: Field) -> int:
         return 0
     if _is_connection(field):
         return _connection_cost(field, 1)
+    if _is_buckets(field):
+        return BUCKETS
     ids = field.arguments.get("ids")
     rows = ids.count() if field.name == "nodes" and isinstance(ids, Leaf) else 1
     return rows + _inner_cost(field, rows)
@@ -74,10 +79,13 @@ def _inner_cost(field: Field, times: int) -> int:
 
 
 def _cost(fields: Iterable[Field], times: int) -> int:
-    return sum(
-        _connection_cost(field, times) if _is_connection(field) else _inner_cost(field, times)
-        for field in fields
-    )
+    return sum(_cost_of_each(field, times) for field in fields)
+
+
+def _cost_of_each(field: Field, times: int) -> int:
+    if _is_connection(field):
+        return _connection_cost(field, times)
+    return times * BUCKETS if _is_buckets(field) else _inner_cost(field, times)
 
 
 def _connection_cost(field: Field, times: int) -> int:
@@ -100,6 +108,10 @@ def _size(field: Field) -> int:
 
 def _is_connection(field: Field) -> bool:
     return field.type.endswith("Connection")
+
+
+def _is_buckets(field: Field) -> bool:
+    return field.type.endswith("Bucket")
 
 
 def _too_much(what: str, count: int, most: int) -> Failure:

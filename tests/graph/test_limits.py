@@ -30,6 +30,8 @@ async def cost(asking: Asking, query: str, variables: dict[str, Any] | None = No
     return requested
 
 
+CURVES = """{ audiences(first: 3) { nodes {
+  activity(since: "2026-07-01T00:00:00Z", interval: WEEK) { start members } } } }"""
 FRAGMENTS = """{ customers(first: 10) { nodes { ...f } } }
   fragment f on Customer { ...g accounts(first: 2) { nodes { id } } }
   fragment g on Customer { events(first: 1) { nodes {
@@ -56,6 +58,8 @@ INTERFACES = """{ nodes(ids: ["trk_00000000000000000000000000000000"]) {
         (FRAGMENTS, 10 + 20 + 10 + 10),
         (INTERFACES, 1 + 9),
         ("{ customers(first: 0) { nodes { accounts { nodes { id } } } } }", 0),
+        ('{ stats(since: "2026-07-01T00:00:00Z", interval: DAY) { events } }', 100),
+        (CURVES, 3 + 3 * 100),
     ],
 )  # fmt: skip
 async def test_the_cost_is_page_sizes_multiplied(asking: Asking, query: str, expected: int) -> None:
