@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,15 +17,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import graph_door
 from api.doors import Doors, routes
 from api.edge import Answering, Edge
+from api.errors import unavailable
 from api.graph import registry
 from api.graph.execute import Graph
+from api.graph.live import Live
 from api.graph.persisted import Registered
 from api.graph_door import GraphDoor
 from api.intake import Intake
 from api.observe import Metrics
 from api.pages import pages
+from api.room import Room
 from api.service import Opened, Service
 from api.settings import PREFIX, Misconfigured, Settings
+from api.sockets import Sockets
+from ingest.tails import Tails
 from models.values import Micros
 
 _PREFLIGHT_SECONDS = 7_200
@@ -86,8 +92,16 @@ def create_app(
         count=metrics.receipt,
     )
 
-    graph = _graph_door(settings, service, clock, new_id)
-    service.when_open(graph.open)
+    live = _Live(settings, service, clock, new_id)
+    room = Room(settings.live_limits)
+    metrics.watch_live(lambda: room.connected, lambda: room.subscriptions)
+    body_bytes_max = settings.graph_limits.body_bytes_max
+    bodies = Intake(replace(settings.body_limits, body_bytes_max=body_bytes_max))
+    graph = GraphDoor(service.opened, live, room, bodies, clock)
+    sockets = Sockets(
+        *(service.opened, live, room, settings.cors_origins),
+        *(clock, new_id, metrics),
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
@@ -95,35 +109,58 @@ def create_app(
             yield
 
     rest = pages(service, metrics, lifespan, _version())
-    dispatcher = _Dispatcher(doors, graph, rest, settings.cors_origins)
+    dispatcher = _Dispatcher(doors, graph, sockets, rest, settings.cors_origins)
     return App(service, Edge(dispatcher, metrics, new_id))
 
 
-def _graph_door(
-    settings: Settings,
-    service: Service,
-    clock: Callable[[], Micros],
-    new_id: Callable[[], str],
-) -> GraphDoor:
-    limits = settings.graph_limits
-    body_limits = replace(settings.body_limits, body_bytes_max=limits.body_bytes_max)
-    registered = registered_documents(settings)
+class _Live:
+    """What answers GraphQL while the application is open."""
 
-    def make(opened: Opened) -> Graph:
-        return Graph(
+    def __init__(
+        self,
+        settings: Settings,
+        service: Service,
+        clock: Callable[[], Micros],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+        self._registered = registered_documents(settings)
+        self._live: Live | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        service.when_open(self._open)
+        service.when_draining(self._close)
+
+    def __call__(self) -> Live:
+        """Return what answers; raise an UNAVAILABLE refusal before there is anything."""
+        if self._live is None:
+            raise unavailable("GraphQL is starting: send it again", retry_after_seconds=1)
+        return self._live
+
+    def _open(self, opened: Opened) -> None:
+        settings = self._settings
+        graph = Graph(
             opened.database,
             opened.ingest,
-            limits,
+            settings.graph_limits,
             queries=opened.queries,
             notes=opened.notes,
             requests_per_minute=settings.requests_per_minute,
-            registered=registered,
+            registered=self._registered,
             indexes=opened.indexes,
             message_bytes_max=settings.message_bytes_max,
-            new_id=new_id,
+            new_id=self._new_id,
         )
+        self._loop = asyncio.get_running_loop()
+        # A replica is behind: what is told of an event is read where the event is.
+        tails, customers_max = Tails(opened.database), settings.live_customers_max
+        self._live = Live(graph, tails, self._clock, customers_max)
 
-    return GraphDoor(service.opened, make, Intake(body_limits), clock)
+    def _close(self) -> None:
+        """Let those who follow go elsewhere. A signal may call this, between any two steps."""
+        if self._loop is not None and self._live is not None:
+            asyncio.run_coroutine_threadsafe(self._live.tails.close(), self._loop)
 
 
 def registered_documents(settings: Settings) -> Registered | None:
@@ -141,8 +178,14 @@ class _Dispatcher:
     """Sends each path to what serves it. It stands before FastAPI's router, which takes 80 microseconds."""
 
     def __init__(
-        self, doors: ASGIApp, graph: ASGIApp, rest: ASGIApp, origins: Sequence[str]
+        self,
+        doors: ASGIApp,
+        graph: ASGIApp,
+        sockets: ASGIApp,
+        rest: ASGIApp,
+        origins: Sequence[str],
     ) -> None:
+        self._sockets = sockets
         self._doors = Answering(doors)
         # Write keys are public by nature: any page may send events.
         self._doors_for_pages = _for_pages(self._doors, ["*"], methods=["POST"], fields=["*"])
@@ -171,6 +214,9 @@ class _Dispatcher:
                 return
             if path in self._pages:
                 scope["calyx.route"] = path
+        elif scope["type"] == "websocket" and scope["path"] == graph_door.PATH:
+            await self._sockets(scope, receive, send)
+            return
         await self._rest(scope, receive, send)
 
 

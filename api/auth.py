@@ -98,6 +98,14 @@ class Gate:
 
     async def admit(self, secret: bytes | None) -> Caller:
         """Return who has this key; raise an UNAUTHENTICATED refusal if nobody has, RATE_LIMITED too often."""
+        caller = await self.recheck(secret)
+        now = self._clock()
+        self._count(caller, now)
+        self._used[caller.workspace.id, caller.key] = now
+        return caller
+
+    async def recheck(self, secret: bytes | None) -> Caller:
+        """Return who has this key, as often as one likes; raise an UNAUTHENTICATED refusal if nobody has."""
         if secret is None:
             raise _missing()
         if len(secret) > SECRET_BYTES_MAX:
@@ -110,8 +118,6 @@ class Gate:
         caller = entry.caller
         if caller.expires_at is not None and caller.expires_at <= now:
             raise _unknown()
-        self._count(caller, now)
-        self._used[caller.workspace.id, caller.key] = now
         return caller
 
     def take_used(self) -> dict[tuple[int, bytes], Micros]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from api import auth, errors
 from api.answers import answer
-from api.errors import Code, Refusal, unavailable
-from api.graph.execute import Graph
+from api.errors import Code, Refusal
+from api.event_stream import TooSlow, stream, wants_events, wants_only_events
+from api.graph.live import Live, Payload
 from api.graph.request import Answer, GraphRequest, content_type
 from api.intake import Intake
+from api.room import Room
 from api.service import Opened
 from models.values import Micros
 
 PATH = "/graphql"
+
+log = structlog.get_logger()
 
 
 class GraphDoor:
@@ -24,34 +29,54 @@ class GraphDoor:
     def __init__(
         self,
         service: Callable[[], Opened],
-        make: Callable[[Opened], Graph],
+        live: Callable[[], Live],
+        room: Room,
         intake: Intake,
         clock: Callable[[], Micros],
     ) -> None:
         self._service = service
-        self._make = make
+        self._live = live
+        self._room = room
         self._intake = intake
         self._clock = clock
-        self._graph: Graph | None = None
-
-    def open(self, opened: Opened) -> None:
-        """Prepare to answer from what is open now."""
-        self._graph = self._make(opened)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = dict(scope["headers"])
         try:
-            given = await self._answer(scope, headers, receive)
+            request = await self._request(scope, headers, receive)
+            live = self._live()
+            if wants_events(request.accept):
+                if live.is_subscription(request):
+                    with self._room.place(request.caller), self._room.subscription():
+                        await self._stream(scope, receive, send, live.payloads(request))
+                    return
+                if wants_only_events(request.accept):
+                    await self._stream(scope, receive, send, _one(live, request))
+                    return
+            given = await live.answer(request)
         except Refusal as refusal:
             given = _refused(refusal, headers)
         await answer(
             send, given.status, given.body, kind=given.content_type, headers=list(given.headers)
         )
 
-    async def _answer(
+    async def _stream(
+        self, scope: Scope, receive: Receive, send: Send, payloads: AsyncGenerator[Payload, None]
+    ) -> None:
+        # It lasts as long as somebody looks at a page, which says nothing of how fast we are.
+        scope["calyx.route"] = f"{PATH} live"
+        gate, key = self._service().gate, _key(dict(scope["headers"]))
+        seconds = self._room.limits.send_seconds_max
+        try:
+            await stream(payloads, receive, send, lambda: gate.recheck(key), seconds)
+        except TooSlow:
+            # Half an answer breaks off, and the client comes again.
+            log.warning("live_too_slow", seconds=seconds, id=scope["state"]["request_id"])
+
+    async def _request(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> Answer:
+    ) -> GraphRequest:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise Refusal(
@@ -59,11 +84,8 @@ class GraphDoor:
                 f"{method[:20]} is not for {PATH}: send POST, or GET for a query",
                 headers=((b"allow", b"GET, POST"),),
             )
-        key = auth.key_in_header(headers.get(b"authorization"))
-        caller = await self._service().gate.admit(key)
-        if self._graph is None:
-            raise unavailable("GraphQL is starting: send it again", retry_after_seconds=1)
-        request = GraphRequest(
+        caller = await self._service().gate.admit(_key(headers))
+        return GraphRequest(
             caller=caller,
             received_at=self._clock(),
             request_id=scope["state"]["request_id"],
@@ -73,7 +95,14 @@ class GraphDoor:
             content_type=headers.get(b"content-type", b""),
             accept=headers.get(b"accept", b"*/*"),
         )
-        return await self._graph.answer(request)
+
+
+def _key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    return auth.key_in_header(headers.get(b"authorization"))
+
+
+async def _one(live: Live, request: GraphRequest) -> AsyncGenerator[Payload, None]:
+    yield (await live.answer(request)).body
 
 
 def _refused(refusal: Refusal, headers: Mapping[bytes, bytes]) -> Answer:

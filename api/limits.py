@@ -102,3 +102,37 @@ class GraphLimits:
         32 * MIB,
         "Characters of those events, which are in memory twice while they are folded.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """What may be followed at once, in one process."""
+
+    sockets_max: int = _limit(
+        1_000,
+        "WebSockets and event streams of one process at once; each holds some 100 KB.",
+    )
+    sockets_per_key_max: int = _limit(
+        200,
+        "WebSockets and event streams of one key at once, in one process: a browser tab has one.",
+    )
+    handshakes_max: int = _limit(
+        100,
+        "WebSockets that have not said yet whose they are; they cost a stranger nothing.",
+    )
+    init_seconds_max: float = _limit(
+        5.0,
+        "Seconds in which a WebSocket must say whose it is, by `connection_init`.",
+    )
+    subscriptions_max: int = _limit(
+        20,
+        "Operations under way at once in one WebSocket.",
+    )
+    customers_max: int = _limit(
+        100_000,
+        "Customers that may match the filter of `customersChanged`: who matches is remembered, in 16 bytes each.",
+    )
+    send_seconds_max: float = _limit(
+        30.0,
+        "Seconds in which a client must take what it is sent; a slower one is closed and may come again.",
+    )

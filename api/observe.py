@@ -65,6 +65,18 @@ class Metrics:
             "calyx_queued_messages", "Messages waiting for a commit.", registry=registry
         )
 
+        self._connected = Gauge(
+            "calyx_live_connections",
+            "WebSockets and event streams that are open.",
+            registry=registry,
+        )
+        self._subscriptions = Gauge(
+            "calyx_live_subscriptions", "Subscriptions under way.", registry=registry
+        )
+        self._told = Counter(
+            "calyx_live_messages", "Answers sent to subscriptions.", registry=registry
+        )
+
     def share(self, board: Board, boards: Sequence[Board]) -> None:
         """Tell with ours the numbers of the others at `boards`, and let them tell ours from `board`."""
         # Whoever wrote here before is gone: what it counted is counted on.
@@ -107,6 +119,15 @@ class Metrics:
     def watch_queue(self, messages_waiting: Callable[[], int]) -> None:
         """Ask `messages_waiting` whenever somebody looks."""
         self._queued.set_function(messages_waiting)
+
+    def watch_live(self, connected: Callable[[], int], subscriptions: Callable[[], int]) -> None:
+        """Ask these whenever somebody looks."""
+        self._connected.set_function(connected)
+        self._subscriptions.set_function(subscriptions)
+
+    def live(self) -> None:
+        """Count an answer that was sent to a subscription."""
+        self._told.inc()
 
     def watch_replica(self, behind_s: Callable[[], float | None]) -> None:
         """Ask `behind_s` whenever somebody looks; what cannot be told is no number."""

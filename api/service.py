@@ -89,10 +89,15 @@ class Service:
         # Why it did not start, where that is no fault of ours and was logged.
         self.refused_to_start: str | None = None
         self._when_open: list[Callable[[Opened], None]] = []
+        self._when_draining: list[Callable[[], None]] = []
 
     def when_open(self, call: Callable[[Opened], None]) -> None:
         """Have `call` called with what is open, before the first request."""
         self._when_open.append(call)
+
+    def when_draining(self, call: Callable[[], None]) -> None:
+        """Have `call` called once no new requests should come here."""
+        self._when_draining.append(call)
 
     def opened(self) -> Opened:
         """Return what is open; raise an UNAVAILABLE refusal before it is and after."""
@@ -104,6 +109,8 @@ class Service:
         """Say from now on that no new requests should come here."""
         if self.phase is Phase.READY:
             self.phase = Phase.DRAINING
+            for call in self._when_draining:
+                call()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.limits import BodyLimits, GraphLimits, QueueLimits, ReadLimits
+from api.limits import BodyLimits, GraphLimits, LiveLimits, QueueLimits, ReadLimits
 from models.database import Unsupported, is_shared, parse_url
 
-Limits = TypeVar("Limits", BodyLimits, GraphLimits, QueueLimits)
+Limits = TypeVar("Limits", BodyLimits, GraphLimits, LiveLimits, QueueLimits)
 
 PREFIX = "CALYX_"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     graphql_seconds_max: float = _limit(GraphLimits, "seconds_max")
     graphql_history_events_max: int = _limit(GraphLimits, "history_events_max")
     graphql_history_characters_max: int = _limit(GraphLimits, "history_characters_max")
+    live_sockets_max: int = _limit(LiveLimits, "sockets_max")
+    live_sockets_per_key_max: int = _limit(LiveLimits, "sockets_per_key_max")
+    live_handshakes_max: int = _limit(LiveLimits, "handshakes_max")
+    live_init_seconds_max: float = _limit(LiveLimits, "init_seconds_max")
+    live_subscriptions_max: int = _limit(LiveLimits, "subscriptions_max")
+    live_customers_max: int = _limit(LiveLimits, "customers_max")
+    live_send_seconds_max: float = _limit(LiveLimits, "send_seconds_max")
     graphql_documents: Path | None = Field(
         default=None,
         description="A folder of GraphQL documents, or a manifest of them. Set, keys without `admin` run only these; see dashboards.md.",
@@ -125,6 +132,11 @@ class Settings(BaseSettings):
     def graph_limits(self) -> GraphLimits:
         """Return what a GraphQL request may ask for."""
         return self._limits(GraphLimits, "graphql_")
+
+    @property
+    def live_limits(self) -> LiveLimits:
+        """Return what may be followed at once."""
+        return self._limits(LiveLimits, "live_")
 
     def _limits(self, kind: type[Limits], prefix: str) -> Limits:
         return kind(**{field.name: getattr(self, prefix + field.name) for field in fields(kind)})

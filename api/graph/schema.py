@@ -22,6 +22,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.graph.mutations import Mutation
 from api.graph.queries import Query
 from api.graph.scalars import SCALARS
+from api.graph.subscriptions import Subscription
 from api.graph.types import Account, Customer, Event
 
 
@@ -31,6 +32,7 @@ def strawberry_schema() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Customer, Account, Event],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=False),
     )

@@ -117,7 +117,6 @@ def test_what_it_does_not_do_yet_is_not_there() -> None:
     schema = (ROOT / "schema.graphql").read_text()
     there = {*re.findall(r"^ +(\w+)[(:]", schema, re.MULTILINE), *commands()}
     missing = re.findall(r"`(\w+)`", section("What it does not do yet"))
-    assert missing
     assert set(missing) & there == set()
 
 
