@@ -14,8 +14,15 @@ __all__ = ["database_url", "held_to_the_log"]
 
 @pytest.fixture
 async def calyx(database_url: str) -> AsyncIterator[Running]:
-    """Give a running Calyx with a key of each scope, on a database of either kind."""
+    """Give a running Calyx with a key of each scope: one on a file, two side by side on a server."""
     async with a_calyx(database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def one_calyx(database_url: str) -> AsyncIterator[Running]:
+    """Give a single one on a database of either kind, for what each counts and says of itself."""
+    async with a_calyx(database_url, nodes=1) as running:
         yield running
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import httpx
@@ -14,8 +15,9 @@ from api.app import App, create_app
 from api.auth import Scope
 from api.keys import Wanted
 from api.settings import Settings
-from models.database import Database
+from models.database import Database, sqlite_path
 from models.values import Workspace
+from tests.http.serving import NODES
 
 NOON = 1_795_435_200_000_000
 """23 November 2026, 12:00 UTC: shortly before the recorded requests were sent."""
@@ -67,18 +69,34 @@ def settings(url: str, **given: Any) -> Settings:
     return Settings(_env_file=None, database_url=url, **given)
 
 
+class _Balancer(httpx.AsyncBaseTransport):
+    """Sends each request to the next application, as a balancer before nodes does."""
+
+    def __init__(self, apps: list[App]) -> None:
+        self._next = cycle([httpx.ASGITransport(app, raise_app_exceptions=False) for app in apps])
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await next(self._next).handle_async_request(request)
+
+
 @asynccontextmanager
-async def a_calyx(url: str, **given: Any) -> AsyncIterator[Running]:
-    """Open an application on a migrated database without keys."""
+async def a_calyx(url: str, nodes: int = NODES, **given: Any) -> AsyncIterator[Running]:
+    """Open applications on a migrated database without keys; requests go to one after the other.
+
+    Where one process alone may write there is one. Tests of what each counts for itself ask for one.
+    """
     clock = Clock()
-    app = create_app(settings(url, **given), clock=clock)
-    async with app.service.running():
-        database = app.service.opened().database
+    count = nodes if sqlite_path(url) is None else 1
+    apps = [create_app(settings(url, **given), clock=clock) for _ in range(count)]
+    async with AsyncExitStack() as stack:
+        for app in apps:
+            await stack.enter_async_context(app.service.running())
+        database = apps[0].service.opened().database
         tenant, _ = await keys.ensure_workspace(database, "default", clock())
         secrets = {scope: await a_key(database, tenant.workspace, scope) for scope in Scope}
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = _Balancer(apps)
         async with httpx.AsyncClient(transport=transport, base_url="http://calyx.test") as client:
-            yield Running(app, client, clock, tenant.workspace, secrets)
+            yield Running(apps[0], client, clock, tenant.workspace, secrets)
 
 
 async def a_key(

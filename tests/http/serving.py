@@ -16,6 +16,9 @@ from pathlib import Path
 import httpx
 
 START_SECONDS_MAX = 30
+NODES = int(os.environ.get("TEST_NODES", "2"))
+"""How many applications of one process stand side by side where a database lets several write."""
+
 _URL = re.compile(r"http://[0-9.]+:\d+")
 _SECRET = re.compile(r"calyx_[0-9a-f]{64}")
 

@@ -116,13 +116,13 @@ async def test_a_callers_own_id_is_kept_if_it_is_one(calyx: Running) -> None:
         assert answer.headers["x-request-id"] != odd
 
 
-async def test_it_is_ready_and_then_draining_and_still_answers(calyx: Running) -> None:
-    assert (await calyx.client.get("/readyz")).json()["status"] == "ready"
-    calyx.app.service.drain()
-    answer = await calyx.client.get("/readyz")
+async def test_it_is_ready_and_then_draining_and_still_answers(one_calyx: Running) -> None:
+    assert (await one_calyx.client.get("/readyz")).json()["status"] == "ready"
+    one_calyx.app.service.drain()
+    answer = await one_calyx.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "draining")
-    assert (await calyx.client.get("/healthz")).status_code == 200
-    assert (await calyx.post("/segment", json=TRACK)).status_code == 200
+    assert (await one_calyx.client.get("/healthz")).status_code == 200
+    assert (await one_calyx.post("/segment", json=TRACK)).status_code == 200
 
 
 async def test_before_the_start_and_after_the_end_it_is_not_ready(database_url: str) -> None:
@@ -203,12 +203,12 @@ async def test_what_was_taken_in_is_committed_before_it_ends(database_url: str) 
     assert stored == {f"m{n}-{i}" for n in taken for i in range(100)}
 
 
-async def test_metrics_count_requests_messages_receipts_and_commits(calyx: Running) -> None:
-    await calyx.post("/segment", json=[TRACK, {"type": "dance"}])
-    await calyx.post("/v1/batch", json={"batch": [TRACK | {"messageId": "m2"}]})
-    await calyx.client.post("/v1/t/", json=TRACK)
-    await calyx.client.request("BREW", "/nowhere/" + "x" * 100)
-    text = (await calyx.client.get("/metrics")).text
+async def test_metrics_count_requests_messages_receipts_and_commits(one_calyx: Running) -> None:
+    await one_calyx.post("/segment", json=[TRACK, {"type": "dance"}])
+    await one_calyx.post("/v1/batch", json={"batch": [TRACK | {"messageId": "m2"}]})
+    await one_calyx.client.post("/v1/t/", json=TRACK)
+    await one_calyx.client.request("BREW", "/nowhere/" + "x" * 100)
+    text = (await one_calyx.client.get("/metrics")).text
     for line in (
         'calyx_requests_total{method="POST",route="/segment",status="200"} 1.0',
         'calyx_requests_total{method="POST",route="/v1/batch",status="200"} 1.0',

@@ -58,7 +58,7 @@ async def test_while_a_key_is_exchanged_both_work_and_then_the_new_one_alone(
 async def test_a_key_that_comes_too_often_is_429_and_told_when_to_come_again(
     database_url: str, path: str
 ) -> None:
-    async with a_calyx(database_url, requests_per_minute=3) as calyx:
+    async with a_calyx(database_url, nodes=1, requests_per_minute=3) as calyx:
         body = QUERY if path == "/graphql" else TRACK
         headers = calyx.key(Scope.ADMIN)
         for _ in range(3):
@@ -76,7 +76,7 @@ async def test_a_key_that_comes_too_often_is_429_and_told_when_to_come_again(
 
 
 async def test_a_key_may_have_a_limit_of_its_own_and_is_told_it(database_url: str) -> None:
-    async with a_calyx(database_url, requests_per_minute=100) as calyx:
+    async with a_calyx(database_url, nodes=1, requests_per_minute=100) as calyx:
         wanted = Wanted("slow", frozenset({Scope.READ}), requests_per_minute=1)
         slow = await keys.create(calyx.database, calyx.workspace, wanted, now=NOON)
         first = await calyx.post("/graphql", json=QUERY, headers=bearer(slow.secret))
