@@ -19,8 +19,12 @@ class Checkpoints:
     pages, the writer moves itself once the log is long: only then can SQLite begin it anew.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, rows_between: int = ROWS_BETWEEN, frames_max: int = FRAMES_MAX
+    ) -> None:
         self._path = path
+        self._rows_between = rows_between
+        self._frames_max = frames_max
         self._due = threading.Event()
         self._closing = False
         self._rows = 0
@@ -34,7 +38,7 @@ class Checkpoints:
         if self._is_long:
             self._is_long = False
             _move(writer)
-        if self._rows >= ROWS_BETWEEN:
+        if self._rows >= self._rows_between:
             self._rows = 0
             self._due.set()
 
@@ -54,7 +58,7 @@ class Checkpoints:
                 self._due.clear()
                 if self._closing:
                     return
-                self._is_long = _move(connection) >= FRAMES_MAX
+                self._is_long = _move(connection) >= self._frames_max
         finally:
             connection.close()
 

@@ -2,69 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from models import database_sqlite_checkpoints as checkpoints
-from models.database import Database
-from tests.databases import SqliteTemplate, file_of, opened
+from models.database_sqlite_checkpoints import Checkpoints
 
 COMMITS = 1_200
-PAGES_MAX = 200
 PAGE_BYTES = 4_096
-SPOILT = "rows are put straight into a table, and the log knows nothing of them"
 
 
-def size_of(path: Path) -> int:
-    """Return how many bytes a file has."""
-    return path.stat().st_size
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that leaves checkpoints to others."""
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TABLE t (place INTEGER PRIMARY KEY, text TEXT)")
+        yield connection
 
 
-async def commit(database: Database, number: int) -> None:
-    """Commit a few pages."""
-    sql = (
-        "INSERT INTO audiences (workspace_id, id, entity, key, folded) VALUES (1, ?1, 0, ?2, '')"
-        " ON CONFLICT DO NOTHING"
-    )
-    row = (number, f"{number * 7919 % 10_007} {'x' * 900}")
-    await database.write(lambda tx: tx.fetch(sql, row))
+def commit(writer: sqlite3.Connection, checkpoints: Checkpoints, number: int) -> None:
+    """Commit a row, somewhere in the table."""
+    before = writer.total_changes
+    writer.execute("INSERT INTO t VALUES (?, ?)", (number * 7_919 % 10_007, "x" * 900))
+    checkpoints.committed(writer, writer.total_changes - before)
 
 
-async def test_the_log_is_begun_anew_under_a_load_that_never_ends(
-    sqlite_template: SqliteTemplate, monkeypatch: pytest.MonkeyPatch
+def test_the_log_is_begun_anew_under_a_load_that_never_ends(
+    writer: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkpoints, "ROWS_BETWEEN", 20)
-    monkeypatch.setattr(checkpoints, "FRAMES_MAX", PAGES_MAX)
-    url = sqlite_template.copy()
-    log = Path(f"{file_of(url)}-wal")
-    async with opened(url) as database:
-        before = size_of(file_of(url))
-        for number in range(COMMITS):
-            await commit(database, number)
-        longest = size_of(log)
-        # Without a checkpoint it has some ten pages for each commit.
-        assert longest < COMMITS * 2 * PAGE_BYTES
-        assert size_of(file_of(url)) > before
+    checkpoints = Checkpoints(str(tmp_path / "a.db"), rows_between=20, frames_max=200)
+    before = (tmp_path / "a.db").stat().st_size
+    for number in range(COMMITS):
+        commit(writer, checkpoints, number)
+    checkpoints.close()
+    # Without checkpoints it has a page or more for each commit.
+    assert (tmp_path / "a.db-wal").stat().st_size < COMMITS * PAGE_BYTES / 2
+    assert (tmp_path / "a.db").stat().st_size > before
 
 
-async def test_a_reader_that_stays_keeps_the_log_and_loses_nothing(
-    sqlite_template: SqliteTemplate, monkeypatch: pytest.MonkeyPatch
+def test_a_reader_that_stays_sees_what_it_saw_and_nothing_is_lost(
+    writer: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkpoints, "ROWS_BETWEEN", 5)
-    monkeypatch.setattr(checkpoints, "FRAMES_MAX", 10)
-    url = sqlite_template.copy()
-    async with opened(url) as database, opened(url) as other:
-        slow = asyncio.ensure_future(
-            other.read(
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000)"
-                " SELECT (SELECT count(*) FROM audiences WHERE workspace_id = ?1), max(i) FROM n",
-                (1,),
-            )
-        )
+    checkpoints = Checkpoints(str(tmp_path / "a.db"), rows_between=5, frames_max=10)
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
         for number in range(100):
-            await commit(database, number)
-        await slow
-        rows = await other.read("SELECT count(*) FROM audiences WHERE workspace_id = ?1", (1,))
-        assert rows == [(100,)]
+            commit(writer, checkpoints, number)
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        reader.execute("COMMIT")
+        checkpoints.close()
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (100,)
