@@ -21,7 +21,18 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.benchmarks import imports, messages, node, reads, report, servers, stores, writes
+from tests import postgres
+from tests.benchmarks import (
+    dashboards,
+    imports,
+    messages,
+    node,
+    reads,
+    report,
+    servers,
+    stores,
+    writes,
+)
 from tests.benchmarks.comparison import Broken, Comparison, Load, Sizes, put_under_load
 from tests.benchmarks.contest import Contestant, measure_from_empty
 from tests.benchmarks.load import Measured, Messages, Requests, cpu_seconds
@@ -83,6 +94,25 @@ def test_one_run_measures_every_load_on_calyx_and_on_its_peer(tmp_path: Path) ->
     # Their packages are not fetched in a test: where they are missing, the table says so.
     assert unmeasured <= writes.NODE_PEERS.keys()
     assert "fsync=on, synchronous_commit=on, full_page_writes=on" in printed
+
+
+@LINUX
+def test_every_page_of_a_dashboard_is_measured_beside_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> NoReturn:
+        raise postgres.Missing("it takes a minute longer, by the same code")
+
+    monkeypatch.setattr(stores, "durable_postgres", missing)
+    # Here too the peers must give the answers of Calyx, or the run stops.
+    found = dashboards.compare(TINY, tmp_path, silent, installs=False)
+    pages = [comparison.load.title for comparison in found]
+    assert pages[:2] == ["SQLite, list page (Q1)", "SQLite, customer page (Q2)"]
+    assert len(pages) == len(set(pages)) == 6
+    for comparison in found:
+        measured = dict(comparison.each())
+        assert {"Calyx", dashboards.LIMIT} <= measured.keys()
+        assert all(one.per_second > 0 and not one.failures for one in measured.values())
 
 
 def table_of(printed: str) -> list[str]:
