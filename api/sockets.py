@@ -175,7 +175,12 @@ class _Socket:
             raise Closing(4400, "subscribe needs an `id` and a `payload`")
         if name in self.running:
             raise Closing(4409, f"Subscriber for {name} already exists")
-        task = asyncio.create_task(self._operate(name, bytes(message.payload)))
+        most = self.sockets.room.limits.subscriptions_max
+        if len(self.running) >= 2 * most:
+            # It was told so of each of them, and does not listen.
+            raise Closing(4429, "Too many operations")
+        work = self._operate(name, bytes(message.payload), full=len(self.running) >= most)
+        task = asyncio.create_task(work)
         self.running[name] = task
         task.add_done_callback(lambda done: self._end(name, done))
 
@@ -185,11 +190,11 @@ class _Socket:
         if not done.cancelled() and (error := done.exception()) and not self._ended.done():
             self._ended.set_exception(error)
 
-    async def _operate(self, name: str, body: bytes) -> None:
+    async def _operate(self, name: str, body: bytes, *, full: bool) -> None:
         """Run one operation and send what it answers."""
         sockets = self.sockets
         try:
-            caller = await self._admitted()
+            caller = await self._admitted(full=full)
             request = GraphRequest(caller, sockets.clock(), sockets.new_id(), body=body)
             if sockets.live().is_subscription(request):
                 await self._subscribe(name, request)
@@ -207,9 +212,9 @@ class _Socket:
         else:
             await self._put({"type": "complete", "id": name})
 
-    async def _admitted(self) -> Caller:
+    async def _admitted(self, *, full: bool) -> Caller:
         most = self.sockets.room.limits.subscriptions_max
-        if len(self.running) > most:
+        if full:
             raise Refusal(Code.RATE_LIMITED, f"{most} operations are under way here: end one")
         return await self.sockets.service().gate.admit(self.secret)
 
