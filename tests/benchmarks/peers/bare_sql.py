@@ -6,7 +6,6 @@ from then on it finds statement and values by the bytes of the body.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -80,9 +79,9 @@ class App:
         self._database = await open_database(os.environ["PEER_DATABASE_URL"])
         unused: Any = None
         keeper = Keeper(self._database, lambda: _NOW)
-        # Which traits are indexed it learns in the background, once somebody has asked.
+        # It sends what Calyx sends once it has learned which traits and words are indexed.
         keeper.view(_CALLER.workspace)
-        await asyncio.sleep(1)
+        await keeper.turn()
         self._graph = Graph(
             _Recording(self._database),
             unused,
