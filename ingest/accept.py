@@ -88,6 +88,7 @@ class Ingest:
         def read() -> list[Parsed]:
             return parse(body, door=door, received_at=received_at, kind=kind, bounds=self._bounds)
 
+        self._writer.expect_room()
         large = len(body) > _INLINE_BYTES_MAX
         parsed = await asyncio.to_thread(read) if large else read()
         asked = door is not Door.SDK

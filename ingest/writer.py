@@ -22,6 +22,9 @@ Answers = list[Receipt | None]
 
 BATCH_MESSAGES_MAX = 500
 
+_LEARNT_OF_EACH = 0.2
+_COMMITS_UNKNOWN = 1_000
+
 
 class Busy(Exception):
     """Nothing was stored; the same request will do after `retry_after_s`."""
@@ -46,9 +49,33 @@ class QueueLimits:
 
     messages_max: int = 20_000
     bytes_max: int = 64 * 1024 * 1024
+    seconds_max: float = 0.5
+    """For how long what waits may keep the database busy, as fast as it is now."""
 
 
 QUEUE_LIMITS = QueueLimits()
+
+
+class _Pace:
+    """How much may wait, so that it is committed in time at the pace of the last commits."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self._limits = limits
+        self._messages = float(BATCH_MESSAGES_MAX)
+        self._seconds = 0.0
+
+    def note(self, committed: Committed) -> None:
+        """Learn from a commit; a single slow one does not say much."""
+        self._messages += (committed.messages - self._messages) * _LEARNT_OF_EACH
+        self._seconds += (committed.seconds - self._seconds) * _LEARNT_OF_EACH
+
+    @property
+    def messages_max(self) -> float:
+        """Return beyond how many waiting messages nobody is let in; two commits may always wait."""
+        # A commit of few takes about as long as one of many: only full ones tell how many fit.
+        of_a_commit = max(self._messages, BATCH_MESSAGES_MAX)
+        commits = self._limits.seconds_max / self._seconds if self._seconds else _COMMITS_UNKNOWN
+        return max(2 * BATCH_MESSAGES_MAX, of_a_commit * commits)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +107,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._pace = _Pace(limits)
         self.messages_waiting = 0
         self.bytes_waiting = 0
 
@@ -102,8 +130,6 @@ class Writer:
         """
         if not items:
             return []
-        if self._closing:
-            raise Busy("this process is stopping; send it again", 1)
         self._admit(len(items), size)
         request = _Request(workspace, items, size, by, alone)
         self._queue.append(request)
@@ -118,7 +144,15 @@ class Writer:
         if self._task is not None:
             await self._task
 
+    def expect_room(self) -> None:
+        """Raise Busy where every request would be refused: that is known before one is parsed."""
+        if self._closing:
+            raise Busy("this process is stopping; send it again", 1)
+        if self._queue and self.messages_waiting > self._pace.messages_max:
+            raise Busy("the database is slow now, and enough waits for it; try again", 1)
+
     def _admit(self, messages: int, size: int) -> None:
+        self.expect_room()
         if not self._queue:
             # A request larger than the queue is still served when nothing else waits.
             pass
@@ -178,6 +212,7 @@ class Writer:
                 mine, answers = answers[:count], answers[count:]
                 if not request.done.done():
                     request.done.set_result(mine)
+            self._pace.note(committed)
             self._tell(committed)
 
     def _tell(self, committed: Committed) -> None:

@@ -23,8 +23,9 @@ from tests.databases import (
     file_of,
     opened,
 )
-from tests.postgres import server
+from tests.postgres import Server, primary, server
 
+_DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
 # Rows of the log that an index does not find, or finds twice.
 _UNINDEXED = (
     "SELECT (SELECT count(*) FROM events) - (SELECT count(DISTINCT (workspace_id, id)) FROM events)"
@@ -76,6 +77,21 @@ async def a_ground(kind: str, folder: Path) -> AsyncIterator[Ground]:
     try:
         # What makes them and drops them runs a loop of its own, so it is done in a thread.
         yield await asyncio.to_thread(_GROUNDS[kind], stack, own)
+    finally:
+        await asyncio.to_thread(stack.close)
+
+
+@asynccontextmanager
+async def a_server_of_our_own(folder: Path) -> AsyncIterator[tuple[Server, Ground]]:
+    """Give a PostgreSQL that keeps what it committed, to be stopped and started as one likes."""
+    stack = ExitStack()
+    own = Path(tempfile.mkdtemp(prefix="server-", dir=folder))
+    try:
+        server = await asyncio.to_thread(stack.enter_context, primary(*_DURABLE))
+        made = PostgresTemplate.made(server.url)
+        template = await asyncio.to_thread(stack.enter_context, made)
+        files = await asyncio.to_thread(SqliteTemplate.make, own)
+        yield server, postgres_ground(template, files)
     finally:
         await asyncio.to_thread(stack.close)
 

@@ -64,17 +64,19 @@ async def _permute_one(
         batches = rearranged(rng, history)
         outcome.did["permuted histories"] += 1
         for database in databases:
-            told = await _told(database, Workspace(number, f"w{number}"), batches)
+            said = await told(database, Workspace(number, f"w{number}"), batches)
             outcome.stored += len(history)
-            if told != expected:
+            if said != expected:
                 outcome.troubles.append(
-                    f"history {seed}, {database.url.split(':')[0]}: {difference(told, expected)}"
+                    f"history {seed}, {database.url.split(':')[0]}: {difference(said, expected)}"
                 )
 
 
-async def _told(
+async def told(
     database: Database, workspace: Workspace, batches: Sequence[Sequence[Delivery]]
 ) -> Any:
+    """Return the state of a new workspace that was told these batches."""
+
     async def make(tx: Transaction) -> None:
         sql = "INSERT INTO workspaces (id, name, created_at, erasure_key) VALUES (?1, ?2, 0, ?3)"
         await tx.fetch(sql, (workspace.id, workspace.name, ERASURE_KEY))

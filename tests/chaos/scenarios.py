@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from tests.chaos import hostile, kills, nth, permuted
+from tests.chaos import (
+    clocks,
+    connections,
+    disk,
+    hostile,
+    kills,
+    nth,
+    overload,
+    permuted,
+    stopping,
+)
 from tests.chaos.plan import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
     *kills.SCENARIOS,
     *nth.SCENARIOS,
+    *disk.SCENARIOS,
+    *connections.SCENARIOS,
+    *overload.SCENARIOS,
+    *clocks.SCENARIOS,
+    *stopping.SCENARIOS,
     *permuted.SCENARIOS,
     *hostile.SCENARIOS,
 )
