@@ -51,7 +51,7 @@ def main() -> None:
     _say(f"--seed {seed}" + (" --quick" if asked.quick else ""))
     try:
         with tempfile.TemporaryDirectory(prefix="calyx-chaos-", dir=asked.folder) as folder:
-            plan = Plan(seed, Path(folder), asked.quick, asked.count, say=_say)
+            plan = Plan(seed, Path(folder), asked.quick, asked.count, asked.seconds, say=_say)
             outcomes = asyncio.run(_run(chosen, plan, record=asked.record))
     except (Broken, Missing) as error:
         sys.exit(f"Nothing was shown. {error}")
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="N", help="what is done and when; default: by chance")
     add("--quick", action="store_true", help="only a few of each")
     add("--count", type=int, metavar="N", help="how many of each; default: each scenario's own")
+    add("--seconds", type=float, metavar="N", help="end each after so long, though it is not done")
     add("--folder", metavar="PATH", help="where databases are made; default: the temporary folder")
     add("--record", action="store_true", help="write the table of docs/reliability.md anew")
     return parser

@@ -19,7 +19,7 @@ DECLARED = {200, 204, 304, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503}
 """What the documents say may be answered; 503 only with Retry-After."""
 
 _AT_ONCE = 8
-_OF_A_DATABASE = 25_000
+_OF_A_DATABASE = 10_000
 _FAULTS = (b'"code":"INTERNAL"', b"Traceback (most recent call last)")
 
 

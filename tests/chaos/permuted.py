@@ -24,7 +24,7 @@ PERMUTATIONS = 4
 
 _LENGTHS = (3, 5, 8, 12)
 # A database is begun anew after so many workspaces, lest its trees grow deep.
-_WORKSPACES_MAX = 2_000
+_WORKSPACES_MAX = 400
 
 
 async def permute(plan: Plan, outcome: Outcome) -> None:

@@ -26,6 +26,8 @@ class Plan:
     quick: bool = False
     count: int | None = None
     """How often, where a command says so; else each scenario's own number."""
+    seconds: float | None = None
+    """For how long at most a scenario goes on, where a command says so."""
     planted: str | None = None
     """The bug that servers are started with, to see it caught."""
     say: Say = lambda _line: None
@@ -39,9 +41,11 @@ class Plan:
         return self.count or (quick if self.quick else normal)
 
     def rounds(self, name: str, count: int, step: int = 1) -> Iterator[int]:
-        """Yield numbers, and say now and then how far it is."""
-        said = time.monotonic()
+        """Yield numbers until the time is over, and say now and then how far it is."""
+        began = said = time.monotonic()
         for number in range(0, count, step):
+            if self.seconds is not None and time.monotonic() - began > self.seconds:
+                return
             if time.monotonic() - said > 10:
                 said = time.monotonic()
                 self.say(f"{name}: {number:,} of {count:,}")
