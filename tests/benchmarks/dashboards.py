@@ -81,7 +81,16 @@ class Contestant:
     pages_count: int
 
 
-def compare(sizes: Sizes, folder: Path, say: Say, *, installs: bool) -> list[Comparison]:
+def compare(
+    sizes: Sizes,
+    folder: Path,
+    say: Say,
+    *,
+    installs: bool,
+    on_postgres: Callable[[], AbstractContextManager[stores.PostgresServer]] = (
+        stores.durable_postgres
+    ),
+) -> list[Comparison]:
     """Return what each server does on each database, page by page."""
     peers = [
         Contestant(LIMIT, lambda f, u: _python(LIMIT, "bare_sql", f, u), _ALL),
@@ -92,7 +101,7 @@ def compare(sizes: Sizes, folder: Path, say: Say, *, installs: bool) -> list[Com
     url = f"sqlite+aiosqlite:///{folder}/dashboards.db"
     found = _Contest("SQLite", url, None, peers, {}).measure(sizes, folder, say)
     try:
-        with stores.durable_postgres() as store:
+        with on_postgres() as store:
             more, absent = _on_node(say, installs=installs)
             contest = _Contest("PostgreSQL", store.new(), store.pid, peers + more, absent, store)
             found += contest.measure(sizes, folder, say)

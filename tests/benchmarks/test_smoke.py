@@ -97,15 +97,12 @@ def test_one_run_measures_every_load_on_calyx_and_on_its_peer(tmp_path: Path) ->
 
 
 @LINUX
-def test_every_page_of_a_dashboard_is_measured_beside_the_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_page_of_a_dashboard_is_measured_beside_the_limit(tmp_path: Path) -> None:
     def missing() -> NoReturn:
         raise postgres.Missing("it takes a minute longer, by the same code")
 
-    monkeypatch.setattr(stores, "durable_postgres", missing)
     # Here too the peers must give the answers of Calyx, or the run stops.
-    found = dashboards.compare(TINY, tmp_path, silent, installs=False)
+    found = dashboards.compare(TINY, tmp_path, silent, installs=False, on_postgres=missing)
     pages = [comparison.load.title for comparison in found]
     assert pages[:2] == ["SQLite, list page (Q1)", "SQLite, customer page (Q2)"]
     assert len(pages) == len(set(pages)) == 6

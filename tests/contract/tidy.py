@@ -24,7 +24,14 @@ REVISIONS = "models/migrations/versions/"
 DIALECT_HOMES = ("models/dialect", "models/database", "models/migrations/")
 DRIVERS = {"aiosqlite", "asyncpg", "psycopg", "sqlite3"}
 # Libraries and Relay call these by their names, so they cannot have better ones.
-FOREIGN = {"handle_exit", "process_bind_param", "process_result_value", "PageInfo", "_page_info"}
+FOREIGN = {
+    "handle_exit",
+    "handle_async_request",
+    "process_bind_param",
+    "process_result_value",
+    "PageInfo",
+    "_page_info",
+}
 
 # The hosts are put together here, or this file would hold what it looks for.
 _HOSTS = (

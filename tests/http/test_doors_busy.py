@@ -17,6 +17,7 @@ from api.intake import Intake
 from api.limits import BodyLimits
 from api.observe import Metrics
 from ingest.accept import Busy
+from ingest.explain import Explanation
 from models.database import TimedOut, Unavailable
 from models.values import Receipt
 from tests.databases import file_of
@@ -32,6 +33,9 @@ class FullIngest:
         self.why = why
 
     async def deliver(self, *_args: Any, **_given: Any) -> list[Receipt]:
+        raise self.why
+
+    async def explain_body(self, *_args: Any, **_given: Any) -> list[Explanation]:
         raise self.why
 
 

@@ -32,8 +32,8 @@ async def calyx(postgres_pair: Pair, template: PostgresTemplate) -> AsyncIterato
     """Give a Calyx that reads the replica."""
     url = await asyncio.to_thread(template.copy)
     read_url = f"{postgres_pair[1].url}/{url.rsplit('/', 1)[1]}"
-    given = {"read_database_url": read_url, "read_lag_seconds_max": LAG_SECONDS_MAX}
-    async with a_calyx(url, **given) as running:
+    lag = LAG_SECONDS_MAX
+    async with a_calyx(url, read_database_url=read_url, read_lag_seconds_max=lag) as running:
         await until(running, lambda status, _: status == "ready")
         yield running
 
