@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import make_url
 from sqlmodel import SQLModel
 
 import models.tables  # noqa: F401 (its tables are those that are counted)
@@ -18,10 +19,15 @@ from ingest.past import Hop, Reach
 from ingest.rebuild import rebuild
 from models.database_snapshot import open_snapshot
 from models.values import Entity
+from tests.cluster.relay import Relay
 from tests.databases import DEFAULT, PostgresTemplate, opened, save_batches
 from tests.laws.histories import random_history
 from tests.laws.test_law import cut
+from tests.postgres import free_port
 from tests.statements import TABLES, UNBOUND, unbound_accesses
+
+# How the driver has a statement prepared: its name, then its text.
+_PARSE = re.compile(rb"P.{4}__asyncpg_\w+\0([^\0]*)\0", re.DOTALL)
 
 PLANTED = (
     "UPDATE customers SET name = 'spoilt', first_seen_at = first_seen_at + 1",
@@ -31,38 +37,44 @@ PLANTED = (
 )
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Give all statements with arguments that any connection to a server has prepared."""
-    found: set[str] = set()
-    driver: Any = asyncpg.Connection
-    prepare = driver._get_statement  # noqa: SLF001 (all that is sent with arguments passes here)
+class Tap(Relay):
+    """A wire that remembers what passes, each side of each connection for itself."""
 
-    async def recorded(self: Any, query: str, *rest: Any, **named: Any) -> Any:
-        found.add(query)
-        return await prepare(self, query, *rest, **named)
+    def __init__(self, port: int) -> None:
+        super().__init__([port])
+        self._said: dict[asyncio.StreamReader, bytearray] = {}
 
-    monkeypatch.setattr(driver, "_get_statement", recorded)
-    return found
+    def hear(self, reader: asyncio.StreamReader, piece: bytes) -> None:
+        self._said.setdefault(reader, bytearray()).extend(piece)
+
+    def statements(self) -> set[str]:
+        """Return each statement with arguments that a driver has had prepared for us."""
+        said = {sql.decode() for each in self._said.values() for sql in _PARSE.findall(each)}
+        # The driver asks for types on its own account.
+        return {sql for sql in said if "pg_catalog" not in sql}
 
 
 async def test_what_a_rebuild_an_export_and_the_audit_send_names_the_workspace(
-    postgres_template: PostgresTemplate, tmp_path: Path, sent: set[str]
+    postgres_template: PostgresTemplate, tmp_path: Path
 ) -> None:
-    url = await asyncio.to_thread(postgres_template.copy)
+    url = make_url(await asyncio.to_thread(postgres_template.copy))
+    plain = url.render_as_string(hide_password=False)
     rng = random.Random(11)
-    async with opened(url) as live, open_beside(tmp_path) as beside:
+    async with opened(plain) as live:
         for _ in range(3):
             await save_batches(live, cut(rng, random_history(rng, 30)))
-        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-        for sql in PLANTED:
-            await connection.execute(sql)
-        await connection.close()
-        sent.clear()
+    connection = await asyncpg.connect(plain.replace("+asyncpg", ""))
+    for sql in PLANTED:
+        await connection.execute(sql)
+    await connection.close()
+    tap, port = Tap(url.port or 5432), free_port()
+    tapped = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    async with tap.listening(port), opened(tapped) as live, open_beside(tmp_path) as beside:
         assert (await rebuild(live, beside, DEFAULT))[0].difference is not None
         await audit.forget(live, DEFAULT, 1)
-        async with open_snapshot(url) as snapshot:
+        async with open_snapshot(tapped) as snapshot:
             assert [line async for line in export.lines(snapshot, DEFAULT, export.Span())]
+    sent = tap.statements()
     assert len(sent) > 40
     assert {access for sql in sent for access in unbound_accesses(sql, "postgres")} == set()
 
