@@ -17,6 +17,8 @@ PIN = (
     "uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet"
     " --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock"
 )
+# Outside of the lock: what looks for weaknesses must not bring any along.
+AUDIT = "uv tool run pip-audit==2.10.1 --require-hashes --disable-pip -r requirements.lock"
 # The one definition of each command: justfile, hooks and CI call these.
 COMMANDS = {
     "demo": ("Serve on this machine, with demo data.", ["calyx serve --demo"]),
@@ -33,6 +35,7 @@ COMMANDS = {
     "cluster": ("Kill a node and a database under load.", ["python -m tests.cluster"]),
     "chaos": ("Hurt it in every way, and see what it keeps.", ["python -m tests.chaos"]),
     "setup": ("Install all of it, and the hook that checks each commit.", ["pre-commit install"]),
+    "audit": ("Look for known weaknesses of what is locked; needs uv and a network.", [AUDIT]),
     "lock": ("Pin anew what pyproject.toml asks for; needs uv.", [PIN]),
 }
 

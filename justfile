@@ -60,6 +60,10 @@ chaos *args:
 setup:
     @python3 dev.py setup
 
+# Look for known weaknesses of what is locked; needs uv and a network.
+audit:
+    @python3 dev.py audit
+
 # Pin anew what pyproject.toml asks for; needs uv.
 lock:
     @python3 dev.py lock

@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,7 +53,14 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="calyx-chaos-", dir=asked.folder) as folder:
             plan = Plan(seed, Path(folder), asked.quick, asked.count, asked.seconds, say=_say)
-            outcomes = asyncio.run(_run(chosen, plan, record=asked.record))
+            outcomes = asyncio.run(
+                _run(
+                    chosen,
+                    plan,
+                    record=asked.record and not asked.planted,
+                    is_planted=asked.planted,
+                )
+            )
     except (Broken, Missing) as error:
         sys.exit(f"Nothing was shown. {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -61,12 +69,17 @@ def main() -> None:
     for outcome in outcomes:
         for trouble in outcome.troubles[:10]:
             _say(f"{outcome.name}: {trouble}")
+    if asked.planted:
+        blind = [outcome.name for outcome in outcomes if outcome.is_well]
+        sys.exit(f"NOT FOUND: the bug of {', '.join(blind)}" if blind else 0)
     is_well = all(outcome.is_well for outcome in outcomes)
     _say("All was kept." if is_well else f"NOT WELL; --seed {seed} tries it again.")
     sys.exit(0 if is_well else 1)
 
 
-async def _run(chosen: list[Scenario], plan: Plan, *, record: bool) -> list[Outcome]:
+async def _run(
+    chosen: list[Scenario], plan: Plan, *, record: bool, is_planted: bool
+) -> list[Outcome]:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -74,7 +87,8 @@ async def _run(chosen: list[Scenario], plan: Plan, *, record: bool) -> list[Outc
     outcomes = []
     for scenario in chosen:
         _say(f"{scenario.name}: {scenario.about}")
-        outcome = await outcome_of(scenario, plan)
+        bug = scenario.plant if is_planted else None
+        outcome = await outcome_of(scenario, replace(plan, planted=bug))
         _say(report.line(outcome))
         if record:
             # At once: what was shown is shown, whatever becomes of the rest.
@@ -97,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="only a few of each")
     add("--count", type=int, metavar="N", help="how many of each; default: each scenario's own")
     add("--seconds", type=float, metavar="N", help="end each after so long, though it is not done")
+    add("--planted", action="store_true", help="plant a bug for each, and see it found")
     add("--folder", metavar="PATH", help="where databases are made; default: the temporary folder")
     add("--record", action="store_true", help="write the table of docs/reliability.md anew")
     return parser

@@ -28,7 +28,7 @@ async def jump(plan: Plan, outcome: Outcome) -> None:
     count = plan.times(15, 300)
     for kind in ("sqlite", "postgres"):
         rng = plan.rng(outcome.name)
-        async with a_ground(kind, plan.folder) as ground, a_database(ground) as url:
+        async with a_ground(kind, plan.folder, plan.server) as ground, a_database(ground) as url:
             async with opened(url) as database:
                 for number in plan.rounds(outcome.name, count):
                     await _jump_one(database, number, rng.randrange(10**12), outcome)
@@ -76,5 +76,6 @@ SCENARIOS = (
         "our clock jumps, events ten years off, against the model",
         "the state of the model on both databases",
         jump,
+        "nothing-deleted",
     ),
 )

@@ -38,7 +38,10 @@ async def shake(plan: Plan, outcome: Outcome) -> None:
     """Reset and stall the connections of a server to its database."""
     rng = plan.rng(outcome.name)
     faults = plan.times(30, 300)
-    async with a_ground("postgres", plan.folder) as ground, a_nursery(plan.folder) as nursery:
+    async with (
+        a_ground("postgres", plan.folder, plan.server) as ground,
+        a_nursery(plan.folder) as nursery,
+    ):
         for done in plan.rounds(outcome.name, faults, _FAULTS_OF_A_DATABASE):
             async with a_database(ground) as url:
                 wire, port = Wire([int(url.rsplit(":", 1)[1].split("/")[0])]), free_port()
@@ -94,11 +97,13 @@ SCENARIOS = (
         "connections to PostgreSQL reset and stalled under load",
         "1,000 connections reset or stalled, 0 lost",
         shake,
+        "acknowledge-before-commit",
     ),
     Scenario(
         "restarts",
         "PostgreSQL stopped at once and started again under load",
         "0 lost, well again by itself",
         restart,
+        "acknowledge-before-commit",
     ),
 )

@@ -37,7 +37,7 @@ async def lock(plan: Plan, outcome: Outcome) -> None:
 async def _hurting(plan: Plan, outcome: Outcome, hurt: Hurt, what: str) -> None:
     rng = plan.rng(outcome.name)
     async with (
-        a_ground("sqlite", plan.folder) as ground,
+        a_ground("sqlite", plan.folder, plan.server) as ground,
         a_nursery(plan.folder) as nursery,
         a_database(ground) as url,
         serving(nursery, url, planted=plan.planted) as server,
@@ -112,11 +112,13 @@ SCENARIOS = (
         "the disk full, and room again (RLIMIT_FSIZE of the server)",
         "503, reads go on, well within 5 s, 0 lost",
         fill,
+        "fault-answers",
     ),
     Scenario(
         "locked",
         "the SQLite file locked by another program",
         "503, reads go on, well within 5 s, 0 lost",
         lock,
+        "fault-answers",
     ),
 )

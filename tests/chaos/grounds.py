@@ -70,13 +70,13 @@ class Ground:
 
 
 @asynccontextmanager
-async def a_ground(kind: str, folder: Path) -> AsyncIterator[Ground]:
+async def a_ground(kind: str, folder: Path, postgres: str | None = None) -> AsyncIterator[Ground]:
     """Give databases of a kind, `sqlite` or `postgres`; a server is started where none is given."""
     stack = ExitStack()
     own = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=folder))
     try:
         # What makes them and drops them runs a loop of its own, so it is done in a thread.
-        yield await asyncio.to_thread(_GROUNDS[kind], stack, own)
+        yield await asyncio.to_thread(_GROUNDS[kind], stack, own, postgres)
     finally:
         await asyncio.to_thread(stack.close)
 
@@ -96,18 +96,18 @@ async def a_server_of_our_own(folder: Path) -> AsyncIterator[tuple[Server, Groun
         await asyncio.to_thread(stack.close)
 
 
-def _on_files(_stack: ExitStack, folder: Path) -> Ground:
+def _on_files(_stack: ExitStack, folder: Path, _postgres: str | None) -> Ground:
     template = SqliteTemplate.make(folder)
     return sqlite_ground(template, template)
 
 
-def _on_a_server(stack: ExitStack, folder: Path) -> Ground:
-    url = stack.enter_context(server())
+def _on_a_server(stack: ExitStack, folder: Path, postgres: str | None) -> Ground:
+    url = postgres or stack.enter_context(server())
     template = stack.enter_context(PostgresTemplate.made(url))
     return postgres_ground(template, SqliteTemplate.make(folder))
 
 
-_GROUNDS: dict[str, Callable[[ExitStack, Path], Ground]] = {
+_GROUNDS: dict[str, Callable[[ExitStack, Path, str | None], Ground]] = {
     "sqlite": _on_files,
     "postgres": _on_a_server,
 }

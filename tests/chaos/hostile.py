@@ -29,7 +29,10 @@ async def flood(plan: Plan, outcome: Outcome) -> None:
     each = min(_OF_A_DATABASE, -(-count // 2))
     rng = plan.rng(outcome.name)
     statuses: Counter[int] = Counter()
-    async with a_ground("sqlite", plan.folder) as files, a_ground("postgres", plan.folder) as rows:
+    async with (
+        a_ground("sqlite", plan.folder, plan.server) as files,
+        a_ground("postgres", plan.folder, plan.server) as rows,
+    ):
         for done in plan.rounds(outcome.name, count, each):
             ground = (files, rows)[done // each % 2]
             await _flood_one(
@@ -137,5 +140,6 @@ SCENARIOS = (
         "hostile requests to every door, both databases",
         "1,000,000 requests, no undeclared status",
         flood,
+        "trusting",
     ),
 )

@@ -38,7 +38,10 @@ async def on_postgres_together(plan: Plan, outcome: Outcome) -> None:
 async def _killing(plan: Plan, outcome: Outcome, kind: str, kills: int, workers: int) -> None:
     rng = plan.rng(outcome.name)
     settings = {"CALYX_WORKERS": str(workers)}
-    async with a_ground(kind, plan.folder) as ground, a_nursery(plan.folder) as nursery:
+    async with (
+        a_ground(kind, plan.folder, plan.server) as ground,
+        a_nursery(plan.folder) as nursery,
+    ):
         for done in plan.rounds(outcome.name, kills, _KILLS_OF_A_DATABASE):
             some = min(_KILLS_OF_A_DATABASE, kills - done)
             async with (
@@ -94,17 +97,25 @@ def unexpected(load: Load) -> list[str]:
 
 
 SCENARIOS = (
-    Scenario("kills-sqlite", "kill -9 under load, SQLite", "1,000 kills, 0 lost", on_sqlite),
+    Scenario(
+        "kills-sqlite",
+        "kill -9 under load, SQLite",
+        "1,000 kills, 0 lost",
+        on_sqlite,
+        "acknowledge-before-commit",
+    ),
     Scenario(
         "kills-postgres",
         "kill -9 under load, PostgreSQL, one worker",
         "100 kills, 0 lost",
         on_postgres,
+        "acknowledge-before-commit",
     ),
     Scenario(
         "kills-workers",
         "kill -9 of a worker or of both, PostgreSQL",
         "100 kills, 0 lost",
         on_postgres_together,
+        "acknowledge-before-commit",
     ),
 )

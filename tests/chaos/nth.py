@@ -72,7 +72,7 @@ STEPS: Sequence[Step] = (
 async def fail_each(plan: Plan, outcome: Outcome) -> None:
     """Fail each call of the write paths, on both databases, before and after its effect."""
     for kind in ("sqlite", "postgres"):
-        async with a_ground(kind, plan.folder) as ground:
+        async with a_ground(kind, plan.folder, plan.server) as ground:
             for when in When:
                 await fail_all_of(ground, when, plan, outcome)
     outcome.notes.append(
@@ -155,5 +155,6 @@ SCENARIOS = (
         "a fault at every SQL call of every write path, before and after its effect",
         "1,000 faults, 0 bad",
         fail_each,
+        "log-apart-from-fold",
     ),
 )

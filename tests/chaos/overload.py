@@ -104,7 +104,7 @@ async def overrun(plan: Plan, outcome: Outcome) -> None:
     """Overrun a server whose every transaction takes a fifth of a second."""
     seconds = float(plan.times(3, 60))
     async with (
-        a_ground("sqlite", plan.folder) as ground,
+        a_ground("sqlite", plan.folder, plan.server) as ground,
         a_nursery(plan.folder) as nursery,
         a_database(ground) as url,
         serving(nursery, url, planted=plan.planted or "slow") as server,
@@ -195,5 +195,6 @@ SCENARIOS = (
         "ten times what a slow database takes (0.2 s for each transaction)",
         "60 s: p99 < 1 s, memory < 64 MB, 429/503 with Retry-After, well within 5 s",
         overrun,
+        "slow-and-patient",
     ),
 )

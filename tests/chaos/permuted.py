@@ -31,7 +31,10 @@ async def permute(plan: Plan, outcome: Outcome) -> None:
     """Tell histories in many orders to both databases, each in a workspace of its own."""
     rng = plan.rng(outcome.name)
     count = plan.times(60, 4_000)
-    async with a_ground("sqlite", plan.folder) as files, a_ground("postgres", plan.folder) as rows:
+    async with (
+        a_ground("sqlite", plan.folder, plan.server) as files,
+        a_ground("postgres", plan.folder, plan.server) as rows,
+    ):
         for done in plan.rounds(outcome.name, count, _WORKSPACES_MAX):
             some = min(_WORKSPACES_MAX, count - done)
             async with _both(files, rows) as databases:
@@ -103,5 +106,6 @@ SCENARIOS = (
         "histories in any order, against the model, both databases",
         "100,000 permuted histories",
         permute,
+        "nothing-deleted",
     ),
 )

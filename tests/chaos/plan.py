@@ -7,10 +7,11 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos import planted
 from tests.chaos.grounds import Ground
 from tests.cluster.oracle import Verdict
 
@@ -30,6 +31,8 @@ class Plan:
     """For how long at most a scenario goes on, where a command says so."""
     planted: str | None = None
     """The bug that servers are started with, to see it caught."""
+    server: str | None = None
+    """The PostgreSQL to use; else each scenario starts one."""
     say: Say = lambda _line: None
 
     def rng(self, name: str) -> random.Random:
@@ -98,13 +101,16 @@ class Scenario:
     goal: str
     """What a full run has to count."""
     run: Run
+    plant: str
+    """The planted bug that its oracle must find."""
 
 
 async def outcome_of(scenario: Scenario, plan: Plan) -> Outcome:
     """Run a scenario and return what came of it."""
     began = time.monotonic()
     outcome = Outcome(scenario.name)
-    await scenario.run(plan, outcome)
+    with planted.growing(plan.planted) if plan.planted else nullcontext():
+        await scenario.run(plan, outcome)
     outcome.seconds = time.monotonic() - began
     return outcome
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ingest.store
+from api import cli_serve, doors
 from ingest.store import Item
 from ingest.writer import Answers, Writer
 from models import database_sqlite
 from models.connection import Work
 from models.database import Database
-from models.database_postgres import PostgresDatabase
-from models.database_sqlite import SqliteDatabase
+from models.database_postgres import PostgresDatabase, PostgresTransaction
+from models.database_sqlite import SqliteDatabase, SqliteTransaction
 from models.values import Workspace
 
 _SLOW_SECONDS = 0.2
@@ -98,18 +100,6 @@ def _slow(put: Callable[[Any, str, Any], None]) -> None:
     put(PostgresDatabase, "write", slowly(PostgresDatabase.write))
 
 
-def _small_disk(put: Callable[[Any, str, Any], None]) -> None:
-    """Let SQLite believe that its disk has room for a few pages more."""
-    connect = SqliteDatabase._connect
-
-    def connected(self: SqliteDatabase) -> None:
-        connect(self)
-        pages = self._open_connection().execute("PRAGMA page_count").fetchone()[0]
-        self._open_connection().execute(f"PRAGMA max_page_count = {pages + 60}")
-
-    put(SqliteDatabase, "_connect", connected)
-
-
 def _fault_answers(put: Callable[[Any, str, Any], None]) -> None:
     """Answer a full disk as if it were our own fault, as the driver's bare exception is."""
 
@@ -119,10 +109,44 @@ def _fault_answers(put: Callable[[Any, str, Any], None]) -> None:
     put(database_sqlite, "Unavailable", Otherwise)
 
 
+def _slow_and_patient(put: Callable[[Any, str, Any], None]) -> None:
+    """Let transactions take long, and let as many wait for them as if they did not."""
+    _slow(put)
+    put(Writer, "expect_room", lambda _self: None)
+
+
+def _nothing_deleted(put: Callable[[Any, str, Any], None]) -> None:
+    """Leave in the state what a message has taken away."""
+
+    async def delete(_self: Any, *_args: Any) -> None:
+        """Do nothing."""
+
+    put(SqliteTransaction, "delete", delete)
+    put(PostgresTransaction, "delete", delete)
+
+
+def _hasty_end(put: Callable[[Any, str, Any], None]) -> None:
+    """End at once when told to stop, whatever is under way."""
+    put(cli_serve.Server, "handle_exit", lambda _self, _sig, _frame: os._exit(3))
+
+
+def _trusting(put: Callable[[Any, str, Any], None]) -> None:
+    """Believe that a Content-Type is text, and that nobody sends one that is not JSON."""
+
+    def check(value: bytes) -> None:
+        if value and "json" not in value.decode():
+            raise ValueError(value)
+
+    put(doors, "check_type", check)
+
+
 PLANTS: dict[str, Callable[[Callable[[Any, str, Any], None]], None]] = {
     "acknowledge-before-commit": _acknowledge_before_commit,
     "log-apart-from-fold": _log_apart_from_fold,
     "slow": _slow,
-    "small-disk": _small_disk,
+    "slow-and-patient": _slow_and_patient,
     "fault-answers": _fault_answers,
+    "nothing-deleted": _nothing_deleted,
+    "hasty-end": _hasty_end,
+    "trusting": _trusting,
 }

@@ -20,7 +20,10 @@ async def stop(plan: Plan, outcome: Outcome) -> None:
     rng = plan.rng(outcome.name)
     slowest = 0.0
     for kind, workers in (("sqlite", "1"), ("postgres", "2")):
-        async with a_ground(kind, plan.folder) as ground, a_nursery(plan.folder) as nursery:
+        async with (
+            a_ground(kind, plan.folder, plan.server) as ground,
+            a_nursery(plan.folder) as nursery,
+        ):
             half = stops // 2
             for done in plan.rounds(outcome.name, half, _STOPS_OF_A_DATABASE):
                 some = min(_STOPS_OF_A_DATABASE, half - done)
@@ -59,5 +62,11 @@ async def _stop_often(
 
 
 SCENARIOS = (
-    Scenario("sigterm", "SIGTERM while busy, both databases", "exit 0 within 10 s, 0 lost", stop),
+    Scenario(
+        "sigterm",
+        "SIGTERM while busy, both databases",
+        "exit 0 within 10 s, 0 lost",
+        stop,
+        "hasty-end",
+    ),
 )
