@@ -92,7 +92,7 @@ def create_app(
         count=metrics.receipt,
     )
 
-    live = _Live(settings, service, clock, new_id)
+    live = _Live(settings, service, clock, new_id, metrics)
     room = Room(settings.live_limits)
     metrics.watch_live(lambda: room.connected, lambda: room.subscriptions)
     body_bytes_max = settings.graph_limits.body_bytes_max
@@ -122,7 +122,9 @@ class _Live:
         service: Service,
         clock: Callable[[], Micros],
         new_id: Callable[[], str],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
@@ -151,6 +153,7 @@ class _Live:
             indexes=opened.indexes,
             message_bytes_max=settings.message_bytes_max,
             new_id=self._new_id,
+            metrics=self._metrics,
         )
         self._loop = asyncio.get_running_loop()
         # A replica is behind: what is told of an event is read where the event is.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from math import nan
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -15,13 +17,72 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from api.numbers import Board, added, counted
 from ingest.accept import Committed
+from models.connection import Readers
 from models.values import Receipt
 
 _COMMIT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+OPERATIONS_MAX = 100
+"""Names of operations that are told apart: clients choose them, and a number is kept for each."""
+
+_NAME_CHARACTERS_MAX = 64
+# No name of an operation has parentheses.
+_UNNAMED, _OTHER = "(unnamed)", "(other)"
 # What these log quotes what callers sent.
 _SILENCED = ("strawberry",)
+
+
+class GraphNumbers:
+    """The numbers of GraphQL: how long operations took, why others were refused, and what reads for them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "calyx_graphql_seconds",
+            "Time GraphQL operations took that ran.",
+            ["kind", "operation"],
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "calyx_graphql_errors",
+            "GraphQL requests answered with errors, by the code of the first.",
+            ["code"],
+            registry=registry,
+        )
+        self._readers = Gauge(
+            "calyx_readers", "Connections that may read.", ["database"], registry=registry
+        )
+        self._reading = Gauge(
+            "calyx_readers_busy", "Connections that are reading.", ["database"], registry=registry
+        )
+        self._timed: dict[tuple[str, str], Histogram] = {}
+
+    @contextmanager
+    def timed(self, kind: str, name: str | None) -> Iterator[None]:
+        """Take the time of an operation: a query or a mutation, by its own name if it has one."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._times(kind, name or _UNNAMED).observe(perf_counter() - started)
+
+    def error(self, code: str) -> None:
+        """Count a request that was answered with errors, by the code of the first."""
+        self._errors.labels(code).inc()
+
+    def watch_readers(self, database: str, readers: Callable[[], Readers]) -> None:
+        """Ask `readers` of a `database`, primary or replica, whenever somebody looks."""
+        self._readers.labels(database).set_function(lambda: readers().size)
+        self._reading.labels(database).set_function(lambda: readers().busy)
+
+    def _times(self, kind: str, name: str) -> Histogram:
+        found = self._timed.get((kind, name))
+        if found is None:
+            if len(name) > _NAME_CHARACTERS_MAX or len(self._timed) >= OPERATIONS_MAX:
+                return self._seconds.labels(kind, _OTHER)
+            found = self._timed[kind, name] = self._seconds.labels(kind, name)
+        return found
 
 
 class Metrics:
@@ -45,6 +106,7 @@ class Metrics:
         )
         # Looking labels up takes longer than counting; there are few of them.
         self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.graphql = GraphNumbers(registry)
         self._receipts = Counter(
             "calyx_receipts", "Receipts given, by outcome.", ["outcome"], registry=registry
         )
@@ -64,7 +126,6 @@ class Metrics:
         self._queued = Gauge(
             "calyx_queued_messages", "Messages waiting for a commit.", registry=registry
         )
-
         self._connected = Gauge(
             "calyx_live_connections",
             "WebSockets and event streams that are open.",

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from models.database import READ_TIMEOUT_S, Database, Row, Trial, Unavailable, Work, is_shared
+from models.database import (
+    READ_TIMEOUT_S,
+    Database,
+    Readers,
+    Row,
+    Trial,
+    Unavailable,
+    Work,
+    is_shared,
+)
 
 T = TypeVar("T")
 
@@ -33,6 +42,11 @@ class Patient:
     def collation(self) -> str | None:
         """Return by which collation PostgreSQL folds case; None where Calyx does it."""
         return self.inner.collation
+
+    @property
+    def readers(self) -> Readers:
+        """Return what of its connections are busy."""
+        return self.inner.readers
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S

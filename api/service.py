@@ -118,6 +118,7 @@ class Service:
         async with AsyncExitStack() as stack:
             database = await self._open()
             stack.push_async_callback(database.close)
+            self._metrics.graphql.watch_readers("primary", lambda: database.readers)
             replica = await self._replica(database, stack)
             ingest = self._ingest(database)
             ingest.start()
@@ -165,6 +166,7 @@ class Service:
         )
         replica = await stack.enter_async_context(opening)
         self._metrics.watch_replica(lambda: replica.behind_s)
+        self._metrics.graphql.watch_readers("replica", lambda: replica.readers)
         return replica
 
     def _ingest(self, database: Database) -> Ingest:

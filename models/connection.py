@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 Row = tuple[Any, ...]
@@ -116,6 +117,14 @@ Work = Callable[[Transaction], Coroutine[Any, Any, T]]
 Trial = Callable[[Rehearsal], Coroutine[Any, Any, T]]
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The connections that read: how many there may be, and how many are busy."""
+
+    size: int
+    busy: int
+
+
 class Queries(Protocol):
     """What queries read from."""
 
@@ -127,6 +136,11 @@ class Queries(Protocol):
     @property
     def collation(self) -> str | None:
         """Return by which collation PostgreSQL folds case; None where Calyx does it."""
+        ...
+
+    @property
+    def readers(self) -> Readers:
+        """Return what of its connections are busy."""
         ...
 
     async def read(

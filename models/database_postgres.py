@@ -21,6 +21,7 @@ from models import dialect
 from models.connection import (
     READ_TIMEOUT_S,
     Raced,
+    Readers,
     Row,
     T,
     TimedOut,
@@ -103,6 +104,10 @@ class PostgresDatabase:
             await self.close()
             raise
         return self
+
+    @property
+    def readers(self) -> Readers:
+        return self._pool.readers
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from models import dialect
-from models.connection import Row, TimedOut, Unavailable
+from models.connection import Readers, Row, TimedOut, Unavailable
 
 READERS = 8
 """Connections that read, of each process: enough that a few slow statements hold nobody up."""
@@ -107,6 +107,12 @@ class ReadingPool:
             max_cacheable_statement_size=0,
             max_cached_statement_lifetime=0,
         )
+
+    @property
+    def readers(self) -> Readers:
+        """Return what of the connections are busy; there are no more than are needed at once."""
+        pool = self._pool
+        return Readers(self._size, 0 if pool is None else pool.get_size() - pool.get_idle_size())
 
     async def read(self, sql: str, args: Sequence[Any], timeout_s: float) -> list[Row]:
         """Return the rows of one statement; waiting for a connection counts as its time."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncpg.exceptions import PostgresError
 
-from models.connection import READ_TIMEOUT_S, Database, Row, TimedOut, Unavailable
+from models.connection import READ_TIMEOUT_S, Database, Readers, Row, TimedOut, Unavailable
 from models.database_postgres_connections import READERS, ReadingPool
 
 PROBE_SECONDS = 1.0
@@ -91,6 +91,11 @@ class Replica:
     def collation(self) -> str | None:
         """Return what the primary folds case by: a replica has the same collations."""
         return self._primary.collation
+
+    @property
+    def readers(self) -> Readers:
+        """Return what of the connections to the replica are busy; the primary has others."""
+        return self._pool.readers
 
     @property
     def keeps_up(self) -> bool:

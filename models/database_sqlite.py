@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from models import dialect
 from models.connection import (
     READ_TIMEOUT_S,
+    Readers,
     Row,
     T,
     TimedOut,
@@ -100,6 +101,11 @@ class SqliteDatabase:
             await self.close()
             raise Unavailable(_why(error)) from error
         return self
+
+    @property
+    def readers(self) -> Readers:
+        size = len(self._readers)
+        return Readers(size, max(0, size - self._pool.qsize()))
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S

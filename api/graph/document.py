@@ -93,6 +93,11 @@ class Document:
         """Return whether it asks or states."""
         return self.operation.operation
 
+    @property
+    def name(self) -> str | None:
+        """Return the name of the operation, None where it has none."""
+        return None if self.operation.name is None else self.operation.name.value
+
     def variables(self, given: Mapping[str, Any]) -> VariableValues:
         """Return the variables as their types read them; raise Invalid where they cannot."""
         texts = self._texts

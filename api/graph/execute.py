@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from secrets import token_bytes
@@ -20,11 +20,11 @@ from api.graph.acting import Act, Desk, Done, States
 from api.graph.apart import in_order, introspect, is_explain, is_introspection
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
-from api.graph.failures import Code, Failure
+from api.graph.failures import Code, Failure, code_of
 from api.graph.ids import KEY_BYTES
 from api.graph.past import Past
+from api.graph.payloads import refused_payload, stated, with_secret
 from api.graph.persisted import Kept, Registered
-from api.graph.plan import Field
 from api.graph.request import (
     Answer,
     GraphRequest,
@@ -41,13 +41,13 @@ from api.graph.scopes import needed
 from api.graph.statement import Asked, Stated
 from api.graph.variants import Statement
 from api.limits import GraphLimits
+from api.observe import Metrics
 from ingest.accept import Busy
 from ingest.audit import Entry, Notes
 from ingest.keeper import NO_INDEXES, Keeper
-from models import values
 from models.database import Database, TimedOut, Unavailable
 from models.dialect_choice import reading
-from models.values import Identifier, Kind, Outcome, Receipt, Workspace
+from models.values import Outcome, Receipt
 
 log = structlog.get_logger()
 
@@ -80,6 +80,7 @@ class Graph:
         requests_per_minute: int | None = None,
         registered: Registered | None = None,
         indexes: Keeper | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.database = database
         self.queries: Reads = queries or database
@@ -91,6 +92,7 @@ class Graph:
         self.new_id = new_id
         self.registered = registered
         self.indexes = indexes
+        self.metrics = metrics or Metrics()
         self.kept = Kept()
         self.past = Past()
         built = schema()
@@ -102,13 +104,14 @@ class Graph:
         try:
             return await self._answer(read(request, self.limits.body_bytes_max), request, kind)
         except Malformed as error:
+            self.metrics.graphql.error(Code.BAD_USER_INPUT)
             return malformed(error, kind)
         except Invalid as error:
-            return refused(error.errors, kind)
+            return self._refused(error.errors, kind)
         except GraphQLError as error:
-            return refused([error], kind)
+            return self._refused([error], kind)
         except Exception as error:  # noqa: BLE001 (the outermost edge of GraphQL)
-            return refused([told(error, request.request_id)], kind)
+            return self._refused([told(error, request.request_id)], kind)
 
     async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
         document = self.document(asked, request)
@@ -121,12 +124,15 @@ class Graph:
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
         try:
             cost.check_cost(ready.cost, self.limits)
-            if run.mutates:
-                run.check()
-                return await self._execute(document, asked, run, kind)
-            text = await run.answer(document, asked.variables)
+            with self.metrics.graphql.timed(document.kind.value, document.name):
+                if run.mutates:
+                    run.check()
+                    return await self._execute(document, asked, run, kind)
+                text = await run.answer(document, asked.variables)
         except Exception as error:  # noqa: BLE001 (told with what the operation costs)
-            return refused([told(error, request.request_id)], kind, {"cost": self._cost(ready)})
+            return self._refused(
+                [told(error, request.request_id)], kind, {"cost": self._cost(ready)}
+            )
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
 
     def document(self, asked: Parameters, request: GraphRequest) -> Document:
@@ -203,12 +209,23 @@ class Graph:
             found = await found
         errors = [run.masked(error) for error in found.errors or ()]
         if found.data is None and errors:
-            return refused(errors, kind, {"cost": self._cost(run.ready)})
+            return self._refused(errors, kind, {"cost": self._cost(run.ready)})
         body: dict[str, Any] = {"data": found.data}
         if errors:
+            self._count(errors)
             body["errors"] = [shown(error) for error in errors]
         body["extensions"] = {"cost": self._cost(run.ready)}
         return Answer(200, kind, msgspec.json.encode(body))
+
+    def _refused(
+        self, errors: Sequence[GraphQLError], kind: bytes, more: Mapping[str, Any] | None = None
+    ) -> Answer:
+        self._count(errors)
+        return refused(errors, kind, more)
+
+    def _count(self, errors: Sequence[GraphQLError]) -> None:
+        # What is wrong with a document is told in many words, and is one mistake.
+        self.metrics.graphql.error(code_of(errors[0]) or Code.BAD_USER_INPUT)
 
     def _cost(self, ready: Ready) -> dict[str, int]:
         return {"requested": ready.cost, "limit": self.limits.cost_max}
@@ -287,7 +304,7 @@ class _Run:
             receipt = await graph.ingest.state(
                 desk.workspace, said.message, received_at=desk.now, by=desk.entry
             )
-            return Done(_stated(desk.workspace, said, receipt))
+            return Done(stated(desk.workspace, said, receipt))
 
         return await self.act(key, state, given)
 
@@ -308,16 +325,17 @@ class _Run:
             raise
         if isinstance(done, list):
             graph.notes.note(workspace, entry.refused(given.get("messageId")))
-            return _refused_payload(field, done)
+            return refused_payload(field, done)
         if done.noted is not None:
             graph.notes.note(workspace, done.noted)
         receipt = done.stated.receipt
+        graph.metrics.receipt(receipt)
         if receipt.outcome is Outcome.QUARANTINED and not done.waits:
             why = f"the message cannot be applied: {receipt.reason}"
-            return _refused_payload(field, [stating.UserError(None, "INVALID", why)])
+            return refused_payload(field, [stating.UserError(None, "INVALID", why)])
         statement = graph.documents.field_statement(self.ready, key)
         payload = msgspec.json.decode(await self.read(statement, done.stated))
-        return _with_secret(field, payload, done.secret)
+        return with_secret(field, payload, done.secret)
 
     def masked(self, error: GraphQLError) -> GraphQLError:
         """Return an error that says nothing of our insides."""
@@ -364,37 +382,3 @@ def _check_allowed(document: Document, request: GraphRequest) -> None:
     mutates = document.kind is OperationType.MUTATION
     if mutates and request.method == "GET":
         raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))
-
-
-def _stated(workspace: Workspace, said: stating.Statement, receipt: Receipt) -> Stated:
-    customer = account = None
-    if said.user_id is not None:
-        customer = values.identity_key(workspace.name, Identifier(Kind.USER, said.user_id))
-    elif said.anonymous_id is not None:
-        customer = values.identity_key(workspace.name, Identifier(Kind.DEVICE, said.anonymous_id))
-    if said.group_id is not None:
-        account = values.account_key(workspace.name, said.group_id)
-    return Stated(receipt, customer, account)
-
-
-def _with_secret(field: Field, payload: Any, secret: str | None) -> Any:
-    for each in (field.selection or {})[field.type]:
-        if each.name == "secret":
-            payload[each.key] = secret
-    return payload
-
-
-def _refused_payload(field: Field, errors: stating.Refused) -> dict[str, Any]:
-    told_errors = [
-        {"field": error.field and list(error.field), "code": error.code, "message": error.message}
-        for error in errors
-    ]
-    payload: dict[str, Any] = {}
-    for each in (field.selection or {})[field.type]:
-        payload[each.key] = None
-        if each.name == "userErrors":
-            inner = (each.selection or {})["UserError"]
-            payload[each.key] = [
-                {one.key: error.get(one.name) for one in inner} for error in told_errors
-            ]
-    return payload

@@ -16,7 +16,7 @@ from api.limits import GraphLimits
 from ingest.accept import Door, Ingest
 from ingest.indexes import Kind
 from ingest.keeper import FEW_MAX, Keeper
-from models.database import Database, open_database
+from models.database import Database, Readers, open_database
 from models.values import Workspace
 from tests.databases import DEFAULT
 from tests.graph.world import NOW
@@ -40,6 +40,10 @@ class Counting:
     @property
     def collation(self) -> str | None:
         return self.inner.collation
+
+    @property
+    def readers(self) -> Readers:
+        return self.inner.readers
 
     async def read(self, sql: str, args: Sequence[Any] = (), timeout_s: float = 5.0) -> Any:
         self.asked.append((sql, args))
