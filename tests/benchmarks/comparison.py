@@ -31,6 +31,8 @@ class Sizes:
     customers: int = 20_000
     """Customers in the database while reading is measured."""
     accounts: int = 2_000
+    many: int = 0
+    """Customers in a larger database, beside which filtered pages are measured once more; 0 for none."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -12,15 +13,19 @@ from typing import Any
 import msgspec
 
 from api import keys
+from ingest import indexing
+from ingest.indexes import Kind
 from models import migrate, values
-from models.database import Database, open_database
-from models.values import Identifier, Kind
+from models.database import Database, Transaction, open_database
+from models.values import Identifier, Workspace
 from tests.benchmarks.comparison import Say
 
 ACCOUNTS_PART, FLAGS, EVENTS = 10, 3, 10
 """One account for so many customers; flags and events of each."""
 
 AUDIENCES = 12
+# Those of the filter, as whoever filters by them would have them; the words are indexed by themselves.
+_INDEXES = ((Kind.CUSTOMER_TRAIT, "plan"), (Kind.ACCOUNT_TRAIT, "employees"), (Kind.WORDS, ""))
 _START, _SPAN = 1_767_225_600_000_000, 180 * 86_400 * 1_000_000
 _RECEIVED_AT = 1_800_000_000_000_000
 _CHUNK = 20_000
@@ -82,6 +87,12 @@ async def load(url: str, size: Size, say: Say) -> None:
             rows = make(workspace.name, size)
             while chunk := list(islice(rows, _CHUNK)):
                 await _insert(database, table, columns, workspace.id, chunk)
+        say("indexing")
+        for kind, key in _INDEXES:
+            await database.write(partial(_declare, workspace, kind, key))
+        for [number] in await database.read("SELECT id FROM kept_indexes"):
+            while await database.write(partial(_build, workspace, number)):
+                pass
     finally:
         await database.close()
 
@@ -93,6 +104,14 @@ async def _insert(
         await tx.insert(table, columns, workspace, rows)
 
     await database.write(work)
+
+
+async def _declare(workspace: Workspace, kind: Kind, key: str, tx: Transaction) -> None:
+    await indexing.declare(tx, workspace, kind, key, hot=False, now=_RECEIVED_AT)
+
+
+async def _build(workspace: Workspace, number: int, tx: Transaction) -> bool:
+    return await indexing.build(tx, workspace, number, _CHUNK)
 
 
 def _json(value: Any) -> str:
@@ -124,7 +143,7 @@ def _customers(workspace: str, size: Size) -> Rows:
         }
         yield (
             number,
-            values.identity_key(workspace, Identifier(Kind.USER, user)),
+            values.identity_key(workspace, Identifier(values.Kind.USER, user)),
             user,
             email,
             name,
@@ -139,7 +158,10 @@ def _customers(workspace: str, size: Size) -> Rows:
 
 def _identities(workspace: str, size: Size) -> Rows:
     for number in range(1, size.customers + 1):
-        for kind, text, place in ((Kind.USER, f"u{number}", 0), (Kind.DEVICE, f"d{number}", 1)):
+        for kind, text, place in (
+            (values.Kind.USER, f"u{number}", 0),
+            (values.Kind.DEVICE, f"d{number}", 1),
+        ):
             key = values.identity_key(workspace, Identifier(kind, text))
             yield number + place * size.customers, key, kind.value, text, text, number, 1
 

@@ -79,14 +79,21 @@ def compare(sizes: Sizes, folder: Path, say: Say) -> tuple[list[Comparison], dic
     return comparisons, population.rows(database)
 
 
-def check_answers(ours: Server, theirs: Server, loads: list[Load]) -> None:
+def check_answers(
+    ours: Server, theirs: Server, loads: list[Load], in_their_words: list[Load] | None = None
+) -> None:
     """Raise Broken unless both servers give the same answers, cursors aside."""
-    for load in loads:
-        if not isinstance(load.what, Requests):
-            raise TypeError("only requests have answers to compare")
-        for text in load.what.texts[:_PAGES_CHECKED]:
-            if where := next(differences(_ask(ours, load, text), _ask(theirs, load, text)), None):
+    for load, other in zip(loads, in_their_words or loads, strict=True):
+        for text, their_text in zip(_checked(load), _checked(other), strict=True):
+            told = _ask(ours, load, text), _ask(theirs, other, their_text)
+            if where := next(differences(*told), None):
                 raise Broken(f"{load.title}: {theirs.name} answers otherwise at {where}")
+
+
+def _checked(load: Load) -> list[str]:
+    if not isinstance(load.what, Requests):
+        raise TypeError("only requests have answers to compare")
+    return load.what.texts[:_PAGES_CHECKED]
 
 
 def differences(ours: Any, theirs: Any, path: str = "data") -> Iterator[str]:

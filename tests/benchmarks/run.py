@@ -57,7 +57,9 @@ def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool =
         found, rows_read = reads.compare(sizes, folder, say)
         comparisons += found
     if what == "dashboards":
-        comparisons += dashboards.compare(sizes, folder, say, installs=installs)
+        measured = dashboards.compare(sizes, folder, say, installs=installs)
+        comparisons += measured.comparisons
+        about = measured.about
     return Results(sizes, comparisons, rows_read, sync_ms(folder), stored, about)
 
 

@@ -52,7 +52,7 @@ class _Start:
 
 
 @contextmanager
-def calyx(folder: Path, url: str, workers: int = 1) -> Iterator[Server]:
+def calyx(folder: Path, url: str, workers: int = 1, name: str | None = None) -> Iterator[Server]:
     """Run `calyx serve` on a database, with no log of requests, as the peers have none."""
     port = free_port()
     command = [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1"]
@@ -62,7 +62,7 @@ def calyx(folder: Path, url: str, workers: int = 1) -> Iterator[Server]:
         "CALYX_ADMIN_KEY": KEY,
         "CALYX_LOG_LEVEL": "warning",
     }
-    name = "Calyx" if workers == 1 else f"Calyx, {workers} workers"
+    name = name or ("Calyx" if workers == 1 else f"Calyx, {workers} workers")
     with _running(_Start(name, command, settings, port, "/readyz", workers), folder) as server:
         yield server
 

@@ -44,6 +44,10 @@ class Store(Protocol):
         """Remove a database that nobody will ask again."""
         ...
 
+    def analyze(self, url: str) -> None:
+        """Have the planner know the rows, as it would some minutes after they came."""
+        ...
+
 
 class SqliteFiles:
     """Files of SQLite, in one folder."""
@@ -65,6 +69,9 @@ class SqliteFiles:
     def drop(self, url: str) -> None:
         for file in self._folder.glob(f"{file_of(url).name}*"):
             file.unlink()
+
+    def analyze(self, url: str) -> None:
+        """Leave it: a file has its statistics from the first on."""
 
 
 class PostgresServer:
@@ -91,7 +98,6 @@ class PostgresServer:
         self._ask(f"DROP DATABASE {_name_of(url)} WITH (FORCE)")
 
     def analyze(self, url: str) -> None:
-        """Have the planner know the rows, as it would some minutes after they came."""
         self._ask("ANALYZE", _name_of(url))
 
     def about(self) -> str:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -102,13 +103,18 @@ def test_every_page_of_a_dashboard_is_measured_beside_the_limit(tmp_path: Path) 
         raise postgres.Missing("it takes a minute longer, by the same code")
 
     # Here too the peers must give the answers of Calyx, or the run stops.
-    found = dashboards.compare(TINY, tmp_path, silent, installs=False, on_postgres=missing)
-    pages = [comparison.load.title for comparison in found]
+    sizes = replace(TINY, many=120)
+    done = dashboards.compare(sizes, tmp_path, silent, installs=False, on_postgres=missing)
+    found = done.comparisons
+    pages = [comparison.title for comparison in found]
     assert pages[:2] == ["SQLite, list page (Q1)", "SQLite, customer page (Q2)"]
-    assert len(pages) == len(set(pages)) == 6
+    assert len(pages) == len(set(pages)) == 6 + 3
     for comparison in found:
         measured = dict(comparison.each())
-        assert {"Calyx", dashboards.LIMIT} <= measured.keys()
+        servers = {"Calyx", dashboards.LIMIT}
+        if comparison.about:
+            servers = {"Calyx, 60 customers", "Calyx, 120 customers"}
+        assert servers <= measured.keys()
         assert all(one.per_second > 0 and not one.failures for one in measured.values())
 
 
@@ -307,7 +313,10 @@ def test_a_peer_without_its_packages_says_how_to_get_them(tmp_path: Path) -> Non
     }
 
 
-@pytest.mark.parametrize("peer", writes.NODE_PEERS.values(), ids=writes.NODE_PEERS)
+NODE_PEERS = writes.NODE_PEERS | dashboards.NODE_PEERS
+
+
+@pytest.mark.parametrize("peer", NODE_PEERS.values(), ids=NODE_PEERS)
 def test_the_peers_on_node_are_pinned_to_what_their_lock_has_from_any_registry(peer: Path) -> None:
     wanted = json.loads((peer / "package.json").read_text())["dependencies"]
     packages = json.loads((peer / "package-lock.json").read_text())["packages"]
