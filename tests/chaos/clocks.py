@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ingest import clock
-from models.database import Database
 from models.values import Workspace
 from tests.chaos.grounds import a_ground
-from tests.chaos.permuted import difference, told
+from tests.chaos.permuted import Telling, tell
 from tests.chaos.plan import Outcome, Plan, Scenario, a_database
 from tests.databases import opened
 from tests.laws import model
@@ -25,26 +23,15 @@ _TIMES = ("timestamp", "originalTimestamp", "sentAt")
 
 async def jump(plan: Plan, outcome: Outcome) -> None:
     """Tell histories while the clock of the server jumps, to both databases."""
-    count = plan.times(15, 300)
+    rng = plan.rng(outcome.name)
+    seeds = [rng.randrange(10**12) for _ in range(plan.times(15, 300))]
+    tellings = [one for place, seed in enumerate(seeds) for one in _orders(seed, 2 * place + 2)]
     for kind in ("sqlite", "postgres"):
-        rng = plan.rng(outcome.name)
         async with a_ground(kind, plan.folder, plan.server) as ground, a_database(ground) as url:
             async with opened(url) as database:
-                for number in plan.rounds(outcome.name, count):
-                    await _jump_one(database, number, rng.randrange(10**12), outcome)
+                outcome.troubles += await tell(database, tellings)
             outcome.troubles += await ground.broken(url)
-
-
-async def _jump_one(database: Database, number: int, seed: int, outcome: Outcome) -> None:
-    history = shaken(random.Random(seed))
-    expected = plain(model.state(history))
-    for place, batches in enumerate(_orders(seed, history)):
-        workspace = Workspace(2 * number + place + 2, f"w{number}.{place}")
-        said = await told(database, workspace, batches)
-        outcome.stored += len(history)
-        if said != expected:
-            outcome.troubles.append(f"history {seed}: {difference(said, expected)}")
-    outcome.did["histories"] += 1
+        outcome.did["histories"] += len(seeds)
 
 
 def shaken(rng: random.Random) -> list[Delivery]:
@@ -65,9 +52,16 @@ def _off(rng: random.Random, delivery: Delivery) -> Delivery:
     return replace(delivery, received_at=moved, body=body)
 
 
-def _orders(seed: int, history: Sequence[Delivery]) -> list[list[list[Delivery]]]:
+def _orders(seed: int, first: int) -> list[Telling]:
+    """Return a history as it was sent and in another order, for two workspaces from that number on."""
+    history = shaken(random.Random(seed))
+    expected = plain(model.state(history))
     rng = random.Random(seed)
-    return [cut(rng, history), rearranged(rng, history)]
+    orders = (cut(rng, history), rearranged(rng, history))
+    return [
+        Telling(seed, Workspace(number, f"w{number}"), order, expected)
+        for number, order in enumerate(orders, first)
+    ]
 
 
 SCENARIOS = (

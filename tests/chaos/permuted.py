@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import multiprocessing
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
-from ingest.replay import dump
+import uvloop
+
+from ingest.replay import dump_at
 from models.database import Database, Transaction
+from models.database_snapshot import Snapshot, open_snapshot
 from models.values import Workspace
+from tests.chaos import planted
 from tests.chaos.grounds import Ground, a_ground
 from tests.chaos.plan import Outcome, Plan, Scenario, a_database
 from tests.databases import ERASURE_KEY, opened, save_batches
@@ -19,74 +26,156 @@ from tests.laws.histories import random_history
 from tests.laws.model import Delivery
 from tests.laws.test_law import plain, rearranged
 
-PERMUTATIONS = 4
+PERMUTATIONS = 8
 """So often is a history told anew: the model is asked once."""
 
-_LENGTHS = (3, 5, 8, 12)
-# A database is begun anew after so many workspaces, lest its trees grow deep.
-_WORKSPACES_MAX = 400
+# Short ones: order spoils what two or three messages do to each other, and many fit into an hour.
+_LENGTHS = (3, 4, 5, 6, 8)
+# A database is begun anew after so many workspaces, lest its trees grow deep; it is read once, in the end.
+_WORKSPACES_MAX = 600
+# Whoever waits for a server has time for another history; a file has one writer.
+_WRITERS_OF_POSTGRES = 3
+_PROCESSES = 2
+
+
+class Telling(NamedTuple):
+    """A history in one of its orders, with a workspace of its own and the state it must leave."""
+
+    seed: int
+    workspace: Workspace
+    batches: list[list[Delivery]]
+    expected: Any
+
+
+class Told(NamedTuple):
+    """What came of some tellings."""
+
+    histories: int
+    messages: int
+    """As many to each database, repetitions included."""
+    troubles: list[str]
 
 
 async def permute(plan: Plan, outcome: Outcome) -> None:
     """Tell histories in many orders to both databases, each in a workspace of its own."""
     rng = plan.rng(outcome.name)
-    count = plan.times(60, 4_000)
+    count = plan.times(64, 4_000)
+    messages = 0
     async with (
         a_ground("sqlite", plan.folder, plan.server) as files,
         a_ground("postgres", plan.folder, plan.server) as rows,
     ):
-        for done in plan.rounds(outcome.name, count, _WORKSPACES_MAX):
-            some = min(_WORKSPACES_MAX, count - done)
-            async with _both(files, rows) as databases:
-                for number in range(0, some, PERMUTATIONS):
-                    seed = rng.randrange(10**12)
-                    await _permute_one(databases, seed, number + 2, outcome)
-            if len(outcome.troubles) > 10:
-                return
+        with _many(plan) if count > _WORKSPACES_MAX else nullcontext() as pool:
+            for done in plan.rounds(outcome.name, count, _PROCESSES * _WORKSPACES_MAX):
+                sizes = _sizes(min(_PROCESSES * _WORKSPACES_MAX, count - done))
+                asked = [(files, rows, rng.randrange(10**12), size) for size in sizes]
+                for told in await asyncio.gather(*(_told(pool, *one) for one in asked)):
+                    outcome.did["permuted histories"] += told.histories
+                    outcome.troubles += told.troubles
+                    messages += told.messages
+                if len(outcome.troubles) > 10:
+                    break
+    outcome.notes.append(
+        f"{messages / max(1, outcome.did['permuted histories']):.1f} messages each, repetitions included, told to each"
+        f" database; {PERMUTATIONS} orders of a history"
+    )
 
 
-@asynccontextmanager
-async def _both(files: Ground, rows: Ground) -> AsyncIterator[list[Database]]:
-    async with (
-        a_database(files) as file,
-        a_database(rows) as name,
-        opened(file) as one,
-        opened(name) as other,
-    ):
-        yield [one, other]
+def _sizes(count: int) -> list[int]:
+    """Return how many tellings each database gets."""
+    return [min(_WORKSPACES_MAX, count - first) for first in range(0, count, _WORKSPACES_MAX)]
 
 
-async def _permute_one(
-    databases: Sequence[Database], seed: int, first: int, outcome: Outcome
-) -> None:
-    """Tell one history in several orders; each must leave the state of the model in each database."""
-    rng = random.Random(seed)
-    history = random_history(rng, rng.choice(_LENGTHS))
-    expected = plain(model.state(history))
-    for number in range(first, first + PERMUTATIONS):
-        batches = rearranged(rng, history)
-        outcome.did["permuted histories"] += 1
-        for database in databases:
-            said = await told(database, Workspace(number, f"w{number}"), batches)
-            outcome.stored += len(history)
-            if said != expected:
-                outcome.troubles.append(
-                    f"history {seed}, {database.url.split(':')[0]}: {difference(said, expected)}"
-                )
+def _many(plan: Plan) -> ProcessPoolExecutor:
+    """Return processes that have the planted bug, too."""
+    plants = [plan.planted] if plan.planted else []
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(_PROCESSES, context, _plant_all, (plants,))
 
 
-async def told(
-    database: Database, workspace: Workspace, batches: Sequence[Sequence[Delivery]]
-) -> Any:
-    """Return the state of a new workspace that was told these batches."""
+def _plant_all(names: list[str]) -> None:
+    for name in names:
+        planted.plant(name)
+
+
+async def _told(
+    pool: ProcessPoolExecutor | None, files: Ground, rows: Ground, seed: int, count: int
+) -> Told:
+    if pool is None:
+        return await _tell_both(files, rows, seed, count)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, _tell_apart, files, rows, seed, count)
+
+
+def _tell_apart(files: Ground, rows: Ground, seed: int, count: int) -> Told:
+    return uvloop.run(_tell_both(files, rows, seed, count))
+
+
+async def _tell_both(files: Ground, rows: Ground, seed: int, count: int) -> Told:
+    """Tell a new database of each kind the same."""
+    tellings = _tellings(random.Random(seed), count)
+    found = await asyncio.gather(
+        _share(files, tellings, 1), _share(rows, tellings, _WRITERS_OF_POSTGRES)
+    )
+    messages = sum(len(batch) for one in tellings for batch in one.batches)
+    return Told(count, messages, [trouble for troubles in found for trouble in troubles])
+
+
+def _tellings(rng: random.Random, count: int) -> list[Telling]:
+    """Return so many orders, some of each history, in workspaces from 2 on."""
+    made: list[Telling] = []
+    while len(made) < count:
+        seed = rng.randrange(10**12)
+        mine = random.Random(seed)
+        history = random_history(mine, mine.choice(_LENGTHS))
+        expected = plain(model.state(history))
+        for _ in range(min(PERMUTATIONS, count - len(made))):
+            workspace = Workspace(len(made) + 2, f"w{len(made)}")
+            made.append(Telling(seed, workspace, rearranged(mine, history), expected))
+    return made
+
+
+async def _share(ground: Ground, tellings: Sequence[Telling], writers: int) -> list[str]:
+    """Have several writers of one new database tell it; return what is wrong."""
+    async with a_database(ground) as url:
+
+        async def some(first: int) -> list[str]:
+            async with opened(url) as database:
+                return await tell(database, tellings[first::writers])
+
+        found = await asyncio.gather(*(some(first) for first in range(writers)))
+    return [trouble for troubles in found for trouble in troubles]
+
+
+async def tell(database: Database, tellings: Sequence[Telling]) -> list[str]:
+    """Tell a database all of it, batch by batch; return where its states are not those of the model."""
 
     async def make(tx: Transaction) -> None:
         sql = "INSERT INTO workspaces (id, name, created_at, erasure_key) VALUES (?1, ?2, 0, ?3)"
-        await tx.fetch(sql, (workspace.id, workspace.name, ERASURE_KEY))
+        for one in tellings:
+            await tx.fetch(sql, (one.workspace.id, one.workspace.name, ERASURE_KEY))
 
     await database.write(make)
-    await save_batches(database, batches, workspace)
-    return plain(await dump(database, workspace))
+    found = [await _fault(save_batches(database, one.batches, one.workspace)) for one in tellings]
+    async with open_snapshot(database.url) as moment:
+        found += [await _fault(_compare(moment, one)) for one in tellings]
+    kind = database.url.split(":")[0]
+    pairs = zip([*tellings, *tellings], found, strict=True)
+    return [f"history {one.seed}, {kind}: {fault}" for one, fault in pairs if fault]
+
+
+async def _compare(moment: Snapshot, telling: Telling) -> None:
+    state = plain(await dump_at(moment, telling.workspace))
+    if state != telling.expected:
+        raise AssertionError(difference(state, telling.expected))
+
+
+async def _fault(work: Awaitable[object]) -> str | None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 (whatever it is, no history may raise it)
+        return f"{error!r:.700}"
+    return None
 
 
 def difference(told: Any, expected: Any) -> str:
