@@ -63,7 +63,7 @@ async def poster(live: Live) -> AsyncIterator[Poster]:
     """Give somebody who posts to the server."""
     made = Poster(live.url, KEY)
     yield made
-    await made.close()
+    await made.aclose()
 
 
 def track(user: str, number: int = 0) -> dict[str, Any]:
@@ -221,7 +221,7 @@ async def test_nobody_hears_of_another_workspace(live: Live, poster: Poster) -> 
         assert "secret-77" not in json.dumps(heard)
         assert heard["many"] == {"customersChanged": {"kind": "ENTERED"}}
         assert heard.keys() == {"tail", "one", "many"}
-    await theirs.close()
+    await theirs.aclose()
 
 
 async def test_what_is_no_message_of_the_protocol_closes_the_socket(live: Live) -> None:
