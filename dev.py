@@ -13,6 +13,7 @@ VENV = ROOT / ".venv"
 PYTHON = str(VENV / "bin" / "python")
 STAMP = VENV / "installed"
 LINT, TYPES, LAYERS, TEST = ("ruff format --check", "ruff check"), "mypy", "lint-imports", "pytest"
+WORKERS = "pytest --workers 2 tests/http"
 PIN = (
     "uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet"
     " --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock"
@@ -24,10 +25,11 @@ COMMANDS = {
     "demo": ("Serve on this machine, with demo data.", ["calyx serve --demo"]),
     "serve": ("Serve on this machine.", ["calyx serve"]),
     "test": ("Run the tests; arguments go to pytest.", [TEST]),
+    "workers": ("Ask a real server of two processes what the tests of HTTP ask.", [WORKERS]),
     "lint": ("Check format and code.", [*LINT]),
     "types": ("Check types.", [TYPES]),
     "layers": ("Check who may import whom.", [LAYERS]),
-    "check": ("Do all that CI does.", [*LINT, TYPES, LAYERS, TEST]),
+    "check": ("Do all that CI does.", [*LINT, TYPES, LAYERS, WORKERS, TEST]),
     "fix": ("Rewrite the format, and what lint can mend.", ["ruff check --fix", "ruff format"]),
     "schema": ("Write schema.graphql from the code.", ["calyx schema"]),
     "coverage": ("Run the tests and show what they miss.", ["pytest --cov --cov-report=term"]),

@@ -16,6 +16,10 @@ serve *args:
 test *args:
     @python3 dev.py test {{args}}
 
+# Ask a real server of two processes what the tests of HTTP ask.
+workers *args:
+    @python3 dev.py workers {{args}}
+
 # Check format and code.
 lint:
     @python3 dev.py lint

@@ -15,6 +15,32 @@ from tests.postgres import Missing, Server, primary, replica, server
 T = TypeVar("T")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take `--workers`, as `calyx serve` does."""
+    parser.addoption(
+        "--workers",
+        type=int,
+        default=0,
+        help="ask a real server of so many processes on PostgreSQL, and nobody else",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--workers`, leave out the tests that ask no such server."""
+    if config.getoption("--workers"):
+        left = [item for item in items if not _may_ask_a_server(item)]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if _may_ask_a_server(item)]
+
+
+def _may_ask_a_server(item: pytest.Item) -> bool:
+    return (
+        isinstance(item, pytest.Function)
+        and "open_calyx" in item.fixturenames
+        and item.callspec.params["template"] == "postgres"
+    )
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Give a PostgreSQL server; without one a developer is told, and CI fails."""

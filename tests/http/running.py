@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -37,18 +37,13 @@ class Clock:
 
 
 @dataclass
-class Running:
-    """An application that is open, a client of it and a key of each scope."""
+class Calyx:
+    """A Calyx that is open somewhere, a client of it, its database and a key of each scope."""
 
-    app: App
     client: httpx.AsyncClient
-    clock: Clock
+    database: Database
     workspace: Workspace
     secrets: Mapping[Scope, str]
-
-    @property
-    def database(self) -> Database:
-        return self.app.service.opened().database
 
     def key(self, *scopes: Scope) -> dict[str, str]:
         """Return the header that carries a key of this scope."""
@@ -62,6 +57,25 @@ class Running:
         """Return the bodies in the log, in order of acceptance."""
         rows = await self.database.read("select body from events order by id")
         return [httpx.Response(200, content=body).json() for (body,) in rows]
+
+
+@dataclass
+class Running(Calyx):
+    """One of this process, whose application and clock the test has in its hands."""
+
+    app: App
+    clock: Clock
+
+
+Open = Callable[..., AbstractAsyncContextManager[Calyx]]
+"""Opens a Calyx with settings."""
+
+
+async def at_hand(database: Database, client: httpx.AsyncClient) -> Calyx:
+    """Return a Calyx, with keys of a workspace that are new."""
+    tenant, _ = await keys.ensure_workspace(database, "default", NOON)
+    secrets = {scope: await a_key(database, tenant.workspace, scope) for scope in Scope}
+    return Calyx(client, database, tenant.workspace, secrets)
 
 
 def settings(url: str, **given: Any) -> Settings:
@@ -91,12 +105,10 @@ async def a_calyx(url: str, nodes: int = NODES, **given: Any) -> AsyncIterator[R
     async with AsyncExitStack() as stack:
         for app in apps:
             await stack.enter_async_context(app.service.running())
-        database = apps[0].service.opened().database
-        tenant, _ = await keys.ensure_workspace(database, "default", clock())
-        secrets = {scope: await a_key(database, tenant.workspace, scope) for scope in Scope}
         transport = _Balancer(apps)
         async with httpx.AsyncClient(transport=transport, base_url="http://calyx.test") as client:
-            yield Running(apps[0], client, clock, tenant.workspace, secrets)
+            found = await at_hand(apps[0].service.opened().database, client)
+            yield Running(**vars(found), app=apps[0], clock=clock)
 
 
 async def a_key(

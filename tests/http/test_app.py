@@ -27,16 +27,14 @@ from ingest import accept
 from models.database import TimedOut, Unavailable
 from models.values import Outcome
 from tests.databases import opened
-from tests.http.running import Clock, Running, a_calyx, settings
+from tests.http.running import Calyx, Clock, Running, a_calyx, settings
 
 TRACK = {"type": "track", "event": "Opened", "userId": "u1", "messageId": "m1"}
 PAGES = ["/", "/docs", "/graphiql", "/healthz", "/readyz", "/metrics", "/openapi.json"]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/docs/", "/favicon.ico", "/redoc", "/..%2f"])
-async def test_an_unknown_path_is_404_in_json_and_never_a_redirect(
-    calyx: Running, path: str
-) -> None:
+async def test_an_unknown_path_is_404_in_json_and_never_a_redirect(calyx: Calyx, path: str) -> None:
     answer = await calyx.client.get(path)
     assert answer.status_code == 404
     assert answer.json()["code"] == "NOT_FOUND"
@@ -44,7 +42,7 @@ async def test_an_unknown_path_is_404_in_json_and_never_a_redirect(
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_another_method_on_a_page_is_405_with_allow(calyx: Running, path: str) -> None:
+async def test_another_method_on_a_page_is_405_with_allow(calyx: Calyx, path: str) -> None:
     answer = await calyx.client.delete(path)
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
@@ -52,18 +50,18 @@ async def test_another_method_on_a_page_is_405_with_allow(calyx: Running, path: 
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_need_no_key(calyx: Running, path: str) -> None:
+async def test_pages_need_no_key(calyx: Calyx, path: str) -> None:
     assert (await calyx.client.get(path)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_pages_load_nothing_from_elsewhere(calyx: Running, path: str) -> None:
+async def test_pages_load_nothing_from_elsewhere(calyx: Calyx, path: str) -> None:
     page = (await calyx.client.get(path)).text
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
     assert "<script" not in page
 
 
-async def test_the_front_page_links_only_to_what_is_there(calyx: Running) -> None:
+async def test_the_front_page_links_only_to_what_is_there(calyx: Calyx) -> None:
     page = (await calyx.client.get("/")).text
     links = set(re.findall(r'href="([^"]+)"', page))
     assert {"/graphiql", "/docs", "/openapi.json"} <= links
@@ -72,7 +70,7 @@ async def test_the_front_page_links_only_to_what_is_there(calyx: Running) -> Non
 
 
 async def test_the_explorer_asks_graphql_and_says_that_it_needs_the_internet(
-    calyx: Running,
+    calyx: Calyx,
 ) -> None:
     page = (await calyx.client.get("/graphiql")).text
     assert 'new URL("/graphql", window.location)' in page
@@ -80,7 +78,7 @@ async def test_the_explorer_asks_graphql_and_says_that_it_needs_the_internet(
     assert "needs the internet" in page
 
 
-async def test_every_door_is_documented_with_every_status(calyx: Running) -> None:
+async def test_every_door_is_documented_with_every_status(calyx: Calyx) -> None:
     spec = (await calyx.client.get("/openapi.json")).json()
     assert spec["openapi"].startswith("3.1")
     documented = {"400", "401", "403", "405", "408", "413", "415", "500", "503", "200"}
@@ -93,7 +91,7 @@ async def test_every_door_is_documented_with_every_status(calyx: Running) -> Non
     assert outcomes == [outcome.value for outcome in Outcome]
 
 
-async def test_the_documentation_shows_every_route(calyx: Running) -> None:
+async def test_the_documentation_shows_every_route(calyx: Calyx) -> None:
     spec = (await calyx.client.get("/openapi.json")).json()
     page = (await calyx.client.get("/docs")).text
     for path in spec["paths"]:
@@ -101,14 +99,14 @@ async def test_the_documentation_shows_every_route(calyx: Running) -> None:
     assert "{{" not in page
 
 
-async def test_every_answer_has_an_id(calyx: Running) -> None:
+async def test_every_answer_has_an_id(calyx: Calyx) -> None:
     answers = [await calyx.client.get(path) for path in (*PAGES, "/nowhere")]
     answers += [await calyx.post("/segment", json=TRACK), await calyx.client.post("/v1/t")]
     ids = [answer.headers["x-request-id"] for answer in answers]
     assert len(set(ids)) == len(ids)
 
 
-async def test_a_callers_own_id_is_kept_if_it_is_one(calyx: Running) -> None:
+async def test_a_callers_own_id_is_kept_if_it_is_one(calyx: Calyx) -> None:
     kept = await calyx.client.get("/healthz", headers={"X-Request-Id": "abc-1.2_3"})
     assert kept.headers["x-request-id"] == "abc-1.2_3"
     for odd in ("a b", "x" * 65, "", "<script>"):
@@ -227,18 +225,18 @@ async def test_metrics_count_requests_messages_receipts_and_commits(one_calyx: R
 CANARY = "canary-7f3a"
 
 
-async def test_logs_hold_no_bodies_keys_or_query_strings(calyx: Running) -> None:
+async def test_logs_hold_no_bodies_keys_or_query_strings(here: Running) -> None:
     body = {"type": "track", "event": CANARY, "userId": CANARY, "properties": {CANARY: CANARY}}
     with capture_logs() as lines:
-        await calyx.post("/segment", json=body)
-        await calyx.post("/segment", content=f"{{{CANARY}")
-        await calyx.client.post("/v1/t", json=body | {"writeKey": CANARY})
-        await calyx.client.post("/v1/t", headers={"Authorization": f"Bearer {CANARY}"})
-        await calyx.client.get(f"/healthz?token={CANARY}")
+        await here.post("/segment", json=body)
+        await here.post("/segment", content=f"{{{CANARY}")
+        await here.client.post("/v1/t", json=body | {"writeKey": CANARY})
+        await here.client.post("/v1/t", headers={"Authorization": f"Bearer {CANARY}"})
+        await here.client.get(f"/healthz?token={CANARY}")
     assert [line["status"] for line in lines] == [200, 400, 401, 401, 200]
     text = repr(lines)
     assert CANARY not in text
-    assert all(secret not in text for secret in calyx.secrets.values())
+    assert all(secret not in text for secret in here.secrets.values())
 
 
 async def test_a_fault_of_ours_is_logged_once_with_its_place_and_without_its_text() -> None:
@@ -289,7 +287,7 @@ async def test_only_named_origins_may_read_the_rest(database_url: str) -> None:
             assert "access-control-allow-credentials" not in answer.headers
 
 
-async def test_a_websocket_at_a_door_is_turned_away(calyx: Running) -> None:
+async def test_a_websocket_at_a_door_is_turned_away(here: Running) -> None:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -299,7 +297,7 @@ async def test_a_websocket_at_a_door_is_turned_away(calyx: Running) -> None:
         sent.append(message["type"])
 
     scope = {"type": "websocket", "path": "/segment", "headers": [], "query_string": b""}
-    await calyx.app(scope | {"asgi": {"version": "3.0"}, "subprotocols": []}, receive, send)
+    await here.app(scope | {"asgi": {"version": "3.0"}, "subprotocols": []}, receive, send)
     assert sent == ["websocket.close"]
 
 

@@ -15,7 +15,7 @@ from api.errors import Refusal
 from api.keys import Refused, Wanted
 from models.values import Workspace
 from tests.databases import file_of, opened
-from tests.http.running import NOON, Clock, Running, a_calyx, a_key
+from tests.http.running import NOON, Calyx, Clock, Running, a_calyx, a_key
 
 TRACK = {"type": "track", "event": "Opened", "userId": "u1", "messageId": "m1"}
 SDK_DOORS = sorted(path for path in routes() if path.startswith("/v1/"))
@@ -42,7 +42,7 @@ WRONG_KEYS: dict[str, dict[str, str | bytes]] = {
 }
 
 
-async def test_no_door_opens_without_a_key(calyx: Running) -> None:
+async def test_no_door_opens_without_a_key(calyx: Calyx) -> None:
     for path in routes():
         answer = await calyx.client.post(path, json=TRACK)
         assert answer.status_code == 401, path
@@ -53,37 +53,35 @@ async def test_no_door_opens_without_a_key(calyx: Running) -> None:
 
 @pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS.keys())
 @pytest.mark.parametrize("path", ["/segment", "/v1/batch"])
-async def test_a_key_that_is_none_is_401(
-    calyx: Running, path: str, headers: dict[str, Any]
-) -> None:
-    answer = await calyx.client.post(path, json=TRACK, headers=headers)
+async def test_a_key_that_is_none_is_401(here: Running, path: str, headers: dict[str, Any]) -> None:
+    answer = await here.client.post(path, json=TRACK, headers=headers)
     assert answer.status_code == 401
-    assert await calyx.stored() == []
+    assert await here.stored() == []
 
 
 @pytest.mark.parametrize(
     "write_key", [None, 5, "", "nobody", "\ud800", "k" * 1_000_000, ["x"], {"a": 1}, True]
 )
-async def test_a_write_key_that_is_none_is_401(calyx: Running, write_key: object) -> None:
+async def test_a_write_key_that_is_none_is_401(calyx: Calyx, write_key: object) -> None:
     body = {"type": "page", "userId": "u", "writeKey": write_key}
     answer = await calyx.client.post("/v1/page", content=json.dumps(body))
     assert answer.status_code == 401
 
 
-async def test_a_wrong_header_is_not_mended_by_a_right_write_key(calyx: Running) -> None:
+async def test_a_wrong_header_is_not_mended_by_a_right_write_key(calyx: Calyx) -> None:
     body = TRACK | {"writeKey": calyx.secrets[Scope.INGEST]}
     answer = await calyx.client.post("/v1/track", json=body, headers=basic("nobody:"))
     assert answer.status_code == 401
 
 
-async def test_segments_own_door_does_not_look_for_keys_in_bodies(calyx: Running) -> None:
+async def test_segments_own_door_does_not_look_for_keys_in_bodies(calyx: Calyx) -> None:
     body = TRACK | {"writeKey": calyx.secrets[Scope.INGEST]}
     assert (await calyx.client.post("/segment", json=body)).status_code == 401
 
 
 @pytest.mark.parametrize("scope", [Scope.READ, Scope.WRITE])
 @pytest.mark.parametrize("path", ["/segment", "/v1/track", "/v1/b"])
-async def test_a_key_without_scope_ingest_is_403(calyx: Running, path: str, scope: Scope) -> None:
+async def test_a_key_without_scope_ingest_is_403(calyx: Calyx, path: str, scope: Scope) -> None:
     answer = await calyx.post(path, json=TRACK, headers=calyx.key(scope))
     assert answer.status_code == 403
     assert answer.json()["code"] == "FORBIDDEN"
@@ -93,39 +91,37 @@ async def test_a_key_without_scope_ingest_is_403(calyx: Running, path: str, scop
 
 @pytest.mark.parametrize("scope", [Scope.INGEST, Scope.ADMIN])
 async def test_scope_ingest_opens_the_doors_and_admin_implies_it(
-    calyx: Running, scope: Scope
+    calyx: Calyx, scope: Scope
 ) -> None:
     assert (await calyx.post("/segment", json=TRACK, headers=calyx.key(scope))).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["{}:", "{}", "{}:a password", "{}::"])
-async def test_a_key_is_the_user_name_and_the_password_is_ignored(
-    calyx: Running, form: str
-) -> None:
+async def test_a_key_is_the_user_name_and_the_password_is_ignored(calyx: Calyx, form: str) -> None:
     headers = basic(form.format(calyx.secrets[Scope.INGEST]))
     assert (await calyx.client.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-async def test_schemes_are_read_without_case(calyx: Running) -> None:
+async def test_schemes_are_read_without_case(calyx: Calyx) -> None:
     headers = {"Authorization": f"bEARER  {calyx.secrets[Scope.INGEST]}"}
     assert (await calyx.client.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-async def test_each_sdk_door_takes_the_key_from_the_body(calyx: Running) -> None:
+async def test_each_sdk_door_takes_the_key_from_the_body(calyx: Calyx) -> None:
     for path in SDK_DOORS:
         body = TRACK | {"writeKey": calyx.secrets[Scope.INGEST]}
         answer = await calyx.client.post(path, json=body)
         assert (answer.status_code, answer.content) == (200, b'{"success": true}'), path
 
 
-async def test_a_write_key_is_found_beside_what_is_no_json(calyx: Running) -> None:
+async def test_a_write_key_is_found_beside_what_is_no_json(calyx: Calyx) -> None:
     body = '{"batch":[{"type":"identify","userId":"u","traits":{"a":NaN,"b":%s,"c":"\\ud800"}}],"writeKey":"%s"}'
     content = body % ("9" * 5_000, calyx.secrets[Scope.INGEST])
     answer = await calyx.client.post("/v1/batch", content=content)
     assert (answer.status_code, answer.json()) == (200, {"success": True})
 
 
-async def test_a_write_key_is_never_stored(calyx: Running) -> None:
+async def test_a_write_key_is_never_stored(calyx: Calyx) -> None:
     secret = calyx.secrets[Scope.INGEST]
     await calyx.client.post(
         "/v1/batch", json={"writeKey": secret, "batch": [TRACK | {"writeKey": secret}]}
@@ -141,29 +137,29 @@ async def test_of_a_key_only_its_hash_is_stored(on_a_file: Running, sqlite_url: 
     assert not any(on_a_file.secrets[Scope.READ].encode() in content for content in found)
 
 
-async def test_a_revoked_key_is_refused_within_five_seconds(calyx: Running) -> None:
-    assert (await calyx.post("/segment", json=TRACK)).status_code == 200
-    (key,) = [key for key in await keys.listed(calyx.database) if Scope.INGEST in key.scopes]
-    assert await keys.revoke(calyx.database, key.public_id, NOON)
-    calyx.clock.forward(4.9)
-    assert (await calyx.post("/segment", json=TRACK)).status_code == 401
+async def test_a_revoked_key_is_refused_within_five_seconds(here: Running) -> None:
+    assert (await here.post("/segment", json=TRACK)).status_code == 200
+    (key,) = [key for key in await keys.listed(here.database) if Scope.INGEST in key.scopes]
+    assert await keys.revoke(here.database, key.public_id, NOON)
+    here.clock.forward(4.9)
+    assert (await here.post("/segment", json=TRACK)).status_code == 401
 
 
-async def test_a_key_that_expires_stops_at_its_time(calyx: Running) -> None:
-    secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST, expires_at=NOON + 1_000_000)
+async def test_a_key_that_expires_stops_at_its_time(here: Running) -> None:
+    secret = await a_key(here.database, here.workspace, Scope.INGEST, expires_at=NOON + 1_000_000)
     headers = {"Authorization": f"Bearer {secret}"}
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    calyx.clock.forward(1)
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 401
+    assert (await here.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    here.clock.forward(1)
+    assert (await here.post("/segment", json=TRACK, headers=headers)).status_code == 401
 
 
-async def test_a_key_made_while_we_run_works_at_once(calyx: Running) -> None:
+async def test_a_key_made_while_we_run_works_at_once(calyx: Calyx) -> None:
     secret = await a_key(calyx.database, calyx.workspace, Scope.INGEST)
     headers = {"Authorization": f"Bearer {secret}"}
     assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
 
 
-async def test_keys_lead_to_their_own_workspace(calyx: Running) -> None:
+async def test_keys_lead_to_their_own_workspace(calyx: Calyx) -> None:
     other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
     secret = await a_key(calyx.database, other.workspace, Scope.INGEST)
     await calyx.post("/segment", json=TRACK, headers={"Authorization": f"Bearer {secret}"})
@@ -258,25 +254,25 @@ async def test_the_first_admin_key_is_given_once(database_url: str) -> None:
         assert await keys.ensure_default(database, NOON, None) is None
 
 
-async def test_no_first_key_is_made_where_keys_are(calyx: Running) -> None:
+async def test_no_first_key_is_made_where_keys_are(calyx: Calyx) -> None:
     assert await keys.ensure_default(calyx.database, NOON, None) is None
 
 
-async def test_the_operators_admin_key_is_made_to_work_at_every_start(calyx: Running) -> None:
+async def test_the_operators_admin_key_is_made_to_work_at_every_start(here: Running) -> None:
     headers = {"Authorization": "Bearer chosen-by-the-operator"}
-    assert await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator") is None
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    (key,) = [key for key in await keys.listed(calyx.database) if key.name == keys.ADMIN_KEY_NAME]
+    assert await keys.ensure_default(here.database, NOON, "chosen-by-the-operator") is None
+    assert (await here.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    (key,) = [key for key in await keys.listed(here.database) if key.name == keys.ADMIN_KEY_NAME]
     assert key.prefix == ""
-    await keys.revoke(calyx.database, key.public_id, NOON)
-    await keys.ensure_default(calyx.database, NOON, "chosen-by-the-operator")
-    calyx.clock.forward(3)
-    assert (await calyx.post("/segment", json=TRACK, headers=headers)).status_code == 200
-    assert len(await keys.listed(calyx.database)) == len(Scope) + 1
+    await keys.revoke(here.database, key.public_id, NOON)
+    await keys.ensure_default(here.database, NOON, "chosen-by-the-operator")
+    here.clock.forward(3)
+    assert (await here.post("/segment", json=TRACK, headers=headers)).status_code == 200
+    assert len(await keys.listed(here.database)) == len(Scope) + 1
 
 
 async def test_a_secret_of_another_workspace_is_refused_and_its_key_stays_as_it_is(
-    calyx: Running,
+    calyx: Calyx,
 ) -> None:
     other, _ = await keys.ensure_workspace(calyx.database, "other", NOON)
     secret = calyx.secrets[Scope.READ]
@@ -287,12 +283,12 @@ async def test_a_secret_of_another_workspace_is_refused_and_its_key_stays_as_it_
     assert await keys.listed(calyx.database) == before
 
 
-async def test_a_key_without_scopes_is_refused(calyx: Running) -> None:
+async def test_a_key_without_scopes_is_refused(calyx: Calyx) -> None:
     with pytest.raises(Refused, match="at least one scope"):
         await keys.create(calyx.database, calyx.workspace, Wanted("", frozenset()), now=NOON)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 257])
-async def test_a_workspace_needs_a_name_that_can_be_printed(calyx: Running, name: str) -> None:
+async def test_a_workspace_needs_a_name_that_can_be_printed(calyx: Calyx, name: str) -> None:
     with pytest.raises(Refused):
         await keys.ensure_workspace(calyx.database, name, NOON)

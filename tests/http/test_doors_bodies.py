@@ -15,7 +15,7 @@ import pytest
 from api.errors import Code, Refusal
 from api.intake import Intake, inflate
 from api.limits import BodyLimits
-from tests.http.running import Receive, Running, a_calyx, raw
+from tests.http.running import Calyx, Receive, Running, a_calyx, raw
 
 TRACK = {"type": "track", "event": "Opened", "userId": "u1", "messageId": "m1"}
 BODY = json.dumps(TRACK).encode()
@@ -40,7 +40,7 @@ PATHS = ["/segment", "/v1/track", "/v1/batch"]
         "json",
     ],
 )
-async def test_what_is_no_json_is_415(calyx: Running, path: str, kind: str) -> None:
+async def test_what_is_no_json_is_415(calyx: Calyx, path: str, kind: str) -> None:
     answer = await calyx.post(path, content=BODY, headers=calyx.key() | {"Content-Type": kind})
     assert answer.status_code == 415
     assert answer.json()["code"] == "UNSUPPORTED_TYPE"
@@ -63,7 +63,7 @@ async def test_what_is_no_json_is_415(calyx: Running, path: str, kind: str) -> N
     ],
 )
 async def test_what_sdks_and_browsers_call_json_is_read(
-    calyx: Running, path: str, kind: str | None
+    calyx: Calyx, path: str, kind: str | None
 ) -> None:
     headers = calyx.key() | ({} if kind is None else {"Content-Type": kind})
     assert (await calyx.post(path, content=BODY, headers=headers)).status_code == 200
@@ -72,7 +72,7 @@ async def test_what_sdks_and_browsers_call_json_is_read(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip,br", "none"])
-async def test_another_encoding_than_gzip_is_415(calyx: Running, path: str, encoding: str) -> None:
+async def test_another_encoding_than_gzip_is_415(calyx: Calyx, path: str, encoding: str) -> None:
     headers = calyx.key() | {"Content-Encoding": encoding}
     answer = await calyx.post(path, content=BODY, headers=headers)
     assert answer.status_code == 415
@@ -85,7 +85,7 @@ async def test_another_encoding_than_gzip_is_415(calyx: Running, path: str, enco
     [BODY, b"", gzip.compress(BODY)[:-9], gzip.compress(BODY) + b"x", gzip.compress(BODY) * 2],
     ids=["not packed", "empty", "cut off", "with more behind", "two members"],
 )
-async def test_broken_gzip_is_400(calyx: Running, path: str, body: bytes) -> None:
+async def test_broken_gzip_is_400(calyx: Calyx, path: str, body: bytes) -> None:
     headers = calyx.key() | {"Content-Encoding": "gzip"}
     answer = await calyx.post(path, content=body, headers=headers)
     assert answer.status_code == 400
@@ -93,21 +93,21 @@ async def test_broken_gzip_is_400(calyx: Running, path: str, body: bytes) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", " gzip "])
-async def test_gzip_is_unpacked(calyx: Running, encoding: str) -> None:
-    headers = calyx.key() | {"Content-Encoding": encoding}
-    answer = await calyx.post("/v1/track", content=gzip.compress(BODY), headers=headers)
+async def test_gzip_is_unpacked(here: Running, encoding: str) -> None:
+    headers = here.key() | {"Content-Encoding": encoding}
+    answer = await here.post("/v1/track", content=gzip.compress(BODY), headers=headers)
     assert answer.status_code == 200
-    assert [body["messageId"] for body in await calyx.stored()] == ["m1"]
+    assert [body["messageId"] for body in await here.stored()] == ["m1"]
 
 
 @pytest.mark.parametrize("encoding", ["identity", ""])
-async def test_no_encoding_may_be_named_too(calyx: Running, encoding: str) -> None:
+async def test_no_encoding_may_be_named_too(calyx: Calyx, encoding: str) -> None:
     headers = calyx.key() | {"Content-Encoding": encoding}
     assert (await calyx.post("/segment", content=BODY, headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_small_body_that_unpacks_to_a_huge_one_is_413(calyx: Running, path: str) -> None:
+async def test_a_small_body_that_unpacks_to_a_huge_one_is_413(calyx: Calyx, path: str) -> None:
     bomb = _packed(b" " * 1_000_000 for _ in range(200))
     assert len(bomb) < 250_000
     headers = calyx.key() | {"Content-Encoding": "gzip"}
@@ -123,7 +123,7 @@ def test_no_more_is_unpacked_than_the_limit_allows() -> None:
     assert refused.value.code is Code.TOO_LARGE
 
 
-async def test_a_large_packed_body_is_unpacked_too(calyx: Running) -> None:
+async def test_a_large_packed_body_is_unpacked_too(calyx: Calyx) -> None:
     # Of noise, so that it is large packed as well, which another thread unpacks.
     chance = Random(7)
     noise = [TRACK | {"messageId": chance.randbytes(40).hex()} for _ in range(3_000)]
@@ -140,16 +140,16 @@ async def test_a_body_over_the_limit_is_413_and_one_at_it_is_read(database_url: 
         assert (await calyx.post("/segment", content=BODY)).status_code == 200
 
 
-async def test_a_body_said_to_be_too_large_is_not_received(calyx: Running) -> None:
+async def test_a_body_said_to_be_too_large_is_not_received(here: Running) -> None:
     async def receive() -> dict[str, Any]:
         raise AssertionError("the body was asked for")
 
-    headers = calyx.key() | {"Content-Length": "10485761"}
-    sent = await raw(calyx.app, "/v1/batch", receive, headers)
+    headers = here.key() | {"Content-Length": "10485761"}
+    sent = await raw(here.app, "/v1/batch", receive, headers)
     assert sent[0]["status"] == 413
 
 
-async def test_a_body_without_a_length_is_cut_off_at_the_limit(calyx: Running) -> None:
+async def test_a_body_without_a_length_is_cut_off_at_the_limit(here: Running) -> None:
     pieces = 0
 
     async def receive() -> dict[str, Any]:
@@ -157,7 +157,7 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(calyx: Running) -
         pieces += 1
         return {"type": "http.request", "body": b" " * 1_000_000, "more_body": True}
 
-    sent = await raw(calyx.app, "/v1/batch", receive, calyx.key())
+    sent = await raw(here.app, "/v1/batch", receive, here.key())
     assert sent[0]["status"] == 413
     assert pieces == 11
 
@@ -173,7 +173,7 @@ async def test_a_body_that_does_not_arrive_is_408_and_the_connection_ends(
 
 
 async def test_a_client_that_leaves_midway_stores_nothing_and_is_not_answered(
-    calyx: Running,
+    here: Running,
 ) -> None:
     pieces: Iterator[dict[str, Any]] = iter(
         [
@@ -185,11 +185,11 @@ async def test_a_client_that_leaves_midway_stores_nothing_and_is_not_answered(
     async def receive() -> dict[str, Any]:
         return next(pieces)
 
-    assert await raw(calyx.app, "/segment", receive, calyx.key()) == []
-    assert await calyx.stored() == []
+    assert await raw(here.app, "/segment", receive, here.key()) == []
+    assert await here.stored() == []
 
 
-async def test_a_body_may_come_in_pieces(calyx: Running) -> None:
+async def test_a_body_may_come_in_pieces(here: Running) -> None:
     pieces: Iterator[dict[str, Any]] = iter(
         [
             {"type": "http.request", "body": BODY[:10], "more_body": True},
@@ -201,7 +201,7 @@ async def test_a_body_may_come_in_pieces(calyx: Running) -> None:
     async def receive() -> dict[str, Any]:
         return next(pieces)
 
-    sent = await raw(calyx.app, "/segment", receive, calyx.key())
+    sent = await raw(here.app, "/segment", receive, here.key())
     assert sent[0]["status"] == 200
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from api.auth import Scope
 from api.keys import Wanted, create
-from tests.http.running import NOON, Running
+from tests.http.running import NOON, Calyx
 
 FOLDER = Path(__file__).parent / "captures"
 CAPTURES = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -22,7 +22,7 @@ LEFT_BEHIND = {"writeKey"}
 
 
 @pytest.fixture
-async def known(calyx: Running) -> Running:
+async def known(calyx: Calyx) -> Calyx:
     """Give a Calyx that knows the write key of the recordings."""
     wanted = Wanted("recorded", frozenset({Scope.INGEST}), secret=WRITE_KEY)
     await create(calyx.database, calyx.workspace, wanted, now=NOON)
@@ -35,7 +35,7 @@ def test_the_recordings_are_there() -> None:
 
 @pytest.mark.parametrize("recorded", CAPTURES.values(), ids=CAPTURES.keys())
 async def test_a_recorded_request_is_taken_and_nothing_in_it_is_lost(
-    known: Running, recorded: dict[str, Any]
+    known: Calyx, recorded: dict[str, Any]
 ) -> None:
     answer = await known.client.request(
         recorded["method"],
@@ -54,7 +54,7 @@ async def test_a_recorded_request_is_taken_and_nothing_in_it_is_lost(
 
 @pytest.mark.parametrize("recorded", CAPTURES.values(), ids=CAPTURES.keys())
 async def test_a_recorded_request_sent_again_adds_nothing(
-    known: Running, recorded: dict[str, Any]
+    known: Calyx, recorded: dict[str, Any]
 ) -> None:
     counts = []
     for _ in range(2):

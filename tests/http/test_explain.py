@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.auth import Scope
 from api.doors import EXPLAIN
-from tests.http.running import Running
+from tests.http.running import Calyx
 
 MESSAGE = {
     "type": "identify",
@@ -16,7 +16,7 @@ MESSAGE = {
 
 
 async def test_a_body_that_cannot_be_used_is_refused_as_segments_door_refuses_it(
-    calyx: Running,
+    calyx: Calyx,
 ) -> None:
     key = calyx.key(Scope.READ)
     assert (await calyx.post(EXPLAIN, json=MESSAGE, headers={})).status_code == 401
@@ -28,7 +28,7 @@ async def test_a_body_that_cannot_be_used_is_refused_as_segments_door_refuses_it
 
 
 async def test_each_message_of_a_body_is_explained_by_itself_and_none_is_stored(
-    calyx: Running,
+    calyx: Calyx,
 ) -> None:
     read, ingest = calyx.key(Scope.READ), calyx.key(Scope.INGEST)
     for _ in range(2):

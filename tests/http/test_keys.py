@@ -31,24 +31,24 @@ def bearer(secret: str) -> dict[str, str]:
 
 
 async def test_while_a_key_is_exchanged_both_work_and_then_the_new_one_alone(
-    calyx: Running,
+    here: Running,
 ) -> None:
     create = """mutation { createApiKey(input: {name: "new", scopes: [READ]}) {
       secret apiKey { id } } }"""
-    admin = calyx.key(Scope.ADMIN)
+    admin = here.key(Scope.ADMIN)
     made = [
-        (await calyx.post("/graphql", json={"query": create}, headers=admin)).json()["data"]
+        (await here.post("/graphql", json={"query": create}, headers=admin)).json()["data"]
         for _ in range(2)
     ]
     old, new = (each["createApiKey"] for each in made)
     for key in (old, new):
-        answer = await calyx.post("/graphql", json=QUERY, headers=bearer(key["secret"]))
+        answer = await here.post("/graphql", json=QUERY, headers=bearer(key["secret"]))
         assert answer.status_code == 200
     revoke = f'mutation {{ revokeApiKey(input: {{id: "{old["apiKey"]["id"]}"}}) {{ __typename }} }}'
-    await calyx.post("/graphql", json={"query": revoke}, headers=admin)
-    calyx.clock.forward(SECONDS_MAX)
+    await here.post("/graphql", json={"query": revoke}, headers=admin)
+    here.clock.forward(SECONDS_MAX)
     statuses = [
-        (await calyx.post("/graphql", json=QUERY, headers=bearer(key["secret"]))).status_code
+        (await here.post("/graphql", json=QUERY, headers=bearer(key["secret"]))).status_code
         for key in (old, new)
     ]
     assert statuses == [401, 200]

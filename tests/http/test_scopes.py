@@ -14,7 +14,7 @@ from api.doors import routes
 from api.observe import Metrics
 from api.pages import pages
 from api.service import Service
-from tests.http.running import Running, settings
+from tests.http.running import Calyx, settings
 
 OPEN = {"/", "/docs", "/graphiql", "/healthz", "/readyz", "/metrics", "/openapi.json"}
 """What anybody may see."""
@@ -47,7 +47,7 @@ def test_each_route_says_who_may_come(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("key", Scope)
-async def test_each_route_lets_in_those_it_says_and_nobody_else(calyx: Running, key: Scope) -> None:
+async def test_each_route_lets_in_those_it_says_and_nobody_else(calyx: Calyx, key: Scope) -> None:
     for path, needed in NEEDED.items():
         answer = await calyx.post(path, json=BODY, headers=calyx.key(key))
         assert (answer.status_code != 403) is may(key, needed), (path, answer.text)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from api.auth import Scope
-from tests.http.running import Running
+from tests.http.running import Calyx
 
 
-async def ask(calyx: Running, query: str) -> Any:
+async def ask(calyx: Calyx, query: str) -> Any:
     answer = await calyx.client.post(
         "/graphql", json={"query": query}, headers=calyx.key(Scope.READ)
     )
@@ -17,7 +17,7 @@ async def ask(calyx: Running, query: str) -> Any:
     return body["data"]
 
 
-async def test_a_track_that_says_action_in_an_account(calyx: Running) -> None:
+async def test_a_track_that_says_action_in_an_account(calyx: Calyx) -> None:
     call = {
         "action": "track",
         "event": "Report Viewed",
@@ -43,7 +43,7 @@ async def test_a_track_that_says_action_in_an_account(calyx: Running) -> None:
     ]
 
 
-async def test_an_identify_with_an_email(calyx: Running) -> None:
+async def test_an_identify_with_an_email(calyx: Calyx) -> None:
     call = {
         "type": "identify",
         "userId": "97980cfea0067",
@@ -65,7 +65,7 @@ async def test_an_identify_with_an_email(calyx: Running) -> None:
     ]
 
 
-async def test_a_group_without_a_user_and_with_a_space_in_a_key(calyx: Running) -> None:
+async def test_a_group_without_a_user_and_with_a_space_in_a_key(calyx: Calyx) -> None:
     call = {
         "type": "group",
         "groupId": "0e8c78ea9d97a7b8185e8632",
@@ -88,7 +88,7 @@ async def test_a_group_without_a_user_and_with_a_space_in_a_key(calyx: Running) 
     ]
 
 
-async def test_an_audience_entered_and_left(calyx: Running) -> None:
+async def test_an_audience_entered_and_left(calyx: Calyx) -> None:
     key = "order_completed_last_30days"
     audience = {"computation_class": "audience", "computation_key": key, "computation_id": "aud_1"}
 
