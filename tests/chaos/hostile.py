@@ -6,10 +6,11 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.auth import Scope
-from tests.chaos.grounds import Ground, a_ground
+from tests.chaos.crew import PROCESSES, a_crew
+from tests.chaos.grounds import Ground
 from tests.chaos.hostile_requests import Hostile, request
 from tests.chaos.logs import watched_logs
 from tests.chaos.plan import Outcome, Plan, Scenario, a_database
@@ -23,48 +24,49 @@ _OF_A_DATABASE = 10_000
 _FAULTS = (b'"code":"INTERNAL"', b"Traceback (most recent call last)")
 
 
+class Flooded(NamedTuple):
+    """What came of some requests."""
+
+    statuses: Counter[int]
+    troubles: list[str]
+
+
 async def flood(plan: Plan, outcome: Outcome) -> None:
-    """Send hostile requests to Calyx on both databases in turn."""
+    """Send hostile requests to Calyx on both databases."""
     count = plan.times(1_200, 60_000)
-    each = min(_OF_A_DATABASE, -(-count // 2))
     rng = plan.rng(outcome.name)
     statuses: Counter[int] = Counter()
-    async with (
-        a_ground("sqlite", plan.folder, plan.server) as files,
-        a_ground("postgres", plan.folder, plan.server) as rows,
-    ):
-        for done in plan.rounds(outcome.name, count, each):
-            ground = (files, rows)[done // each % 2]
-            await _flood_one(
-                ground, rng.randrange(10**12), min(each, count - done), outcome, statuses
-            )
+    async with a_crew(plan, alone=count <= _OF_A_DATABASE) as (crew, files, rows):
+        step = min(PROCESSES * _OF_A_DATABASE, count)
+        for done in plan.rounds(outcome.name, count, step):
+            some = min(step, count - done)
+            halves = ((files, some // 2), (rows, some - some // 2))
+            asked = [(ground, rng.randrange(10**12), half) for ground, half in halves if half]
+            for flooded in await crew.do(_flood_one, asked):
+                statuses += flooded.statuses
+                outcome.troubles += flooded.troubles
             if len(outcome.troubles) > 20:
                 break
+    outcome.did["hostile requests in process"] += statuses.total()
     outcome.notes.append(", ".join(f"{status}: {n:,}" for status, n in sorted(statuses.items())))
 
 
-async def _flood_one(
-    ground: Ground, seed: int, count: int, outcome: Outcome, statuses: Counter[int]
-) -> None:
+async def _flood_one(ground: Ground, seed: int, count: int) -> Flooded:
+    flooded = Flooded(Counter(), [])
     async with a_database(ground) as url:
         with watched_logs() as seen:
             async with a_calyx(url) as running:
                 keys = [*running.secrets.values()]
                 keys.append(await a_key(running.database, running.workspace, *Scope))
-                await send_all(running, seed, count, keys, outcome, statuses)
-        outcome.troubles += [f"{ground.name}, seed {seed}: {line}" for line in seen[:5]]
-        outcome.troubles += [
-            f"{ground.name}, seed {seed}: {one}" for one in await ground.broken(url)
-        ]
+                seen.secrets = keys
+                await _send_all(running, seed, count, keys, flooded)
+        found = seen.lines[:5] + await ground.broken(url)
+    told = [f"{ground.name}, seed {seed}: {line}" for line in found]
+    return flooded._replace(troubles=flooded.troubles + told)
 
 
-async def send_all(
-    running: Running,
-    seed: int,
-    count: int,
-    keys: Sequence[str],
-    outcome: Outcome,
-    statuses: Counter[int],
+async def _send_all(
+    running: Running, seed: int, count: int, keys: Sequence[str], flooded: Flooded
 ) -> None:
     """Send so many requests of a seed; a trouble is told with what tries it again."""
 
@@ -73,11 +75,10 @@ async def send_all(
         for number in range(part, count, _AT_ONCE):
             asked = request(rng, keys)
             status, headers, body = await sent(running.app, asked)
-            statuses[status] += 1
-            outcome.did["hostile requests"] += 1
+            flooded.statuses[status] += 1
             fault = blame(status, headers, body)
-            if fault and len(outcome.troubles) < 30:
-                outcome.troubles.append(
+            if fault and len(flooded.troubles) < 30:
+                flooded.troubles.append(
                     f"seed {seed}/{part}, request {number}: {fault}: {asked!r:.700}"
                 )
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from tests.chaos.hostile_questions import question
 from tests.chaos.hostile_values import CANARY, Raw, cursor, deep, encode, global_id, text, value
 
 _ROOT = Path(__file__).parents[2]
 _DOORS = ("/segment", "/v1/batch", "/v1/import", "/v1/track", "/v1/identify", "/v1/group", "/v1/alias", "/v1/page",
-          "/v1/screen", "/v1/t", "/v1/b/", "/segment/")  # fmt: skip
+          "/v1/screen", "/v1/t", "/v1/b/", "/segment/", "/segment/explain")  # fmt: skip
 _PAGES = ("/", "/docs", "/graphiql", "/healthz", "/readyz", "/openapi.json", "/v1", "/v1/nothing", "//", "/%00",
           "/graphql/", "/static/../api", "/v1/track/x", "/v1/pixel/track")  # fmt: skip
 _METHODS = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "POST", "QUERY", "")
 _TYPES = ("application/json", "application/json; charset=utf-8", "text/plain", "application/json; charset=utf-16",
           "multipart/form-data", "x/application/json", "application/x-www-form-urlencoded", "", ";", "\xff",
           "application/graphql-response+json", 'application/json; charset="', "a" * 3_000)  # fmt: skip
+_ACCEPTED = (b"*/*", b"text/html", b"", b"\xff", b"q=;q=;,", b"application/json", b"text/event-stream",
+             b"application/graphql-response+json;q=0, */*")  # fmt: skip
 _ENCODINGS = ("gzip", "deflate", "br", "gzip, gzip", "identity", "GZIP", "", "\xff", "x" * 500)
 _FIELDS = ("type", "event", "userId", "anonymousId", "groupId", "previousId", "messageId", "timestamp", "sentAt",
            "originalTimestamp", "receivedAt", "traits", "properties", "context", "integrations", "name", "writeKey",
@@ -88,6 +92,9 @@ def request(rng: random.Random, keys: Sequence[str]) -> Hostile:
             return _post(rng, rng.choice(_DOORS), _delivery(rng), keys)
         case 9:
             return _get(rng, keys)
+        case 10 | 11 | 12:
+            made = rng.choice((question, question, question, _persisted))(rng)
+            return _post(rng, "/graphql", made, keys)
         case _:
             return _post(rng, "/graphql", _question(rng), keys)
 
@@ -158,12 +165,8 @@ def _headers(rng: random.Random, keys: Sequence[str]) -> list[tuple[bytes, bytes
         headers.append(
             (b"x-request-id", text(rng)[:80].replace(CANARY, "id").encode("utf-8", "replace"))
         )
-        headers.append(
-            (
-                b"accept",
-                rng.choice((b"*/*", b"text/html", b"", b"\xff", b"q=;q=;,", b"application/json")),
-            )
-        )
+        headers.append((b"accept", rng.choice(_ACCEPTED)))
+        headers.append((b"x-signature", rng.choice((b"", b"\xff", b"0" * 40, CANARY.encode()))))
         headers.append((b"origin", rng.choice((b"https://evil.test", b"null", b"", b"\xff"))))
     return headers
 
@@ -241,6 +244,18 @@ def _question(rng: random.Random) -> bytes:
                 {"query": rng.choice((wide, nested, "query " * 3_000, f"{{ a(x: {deep(rng)}) }}"))}
             )
     return made
+
+
+def _persisted(rng: random.Random) -> bytes:
+    """Return a document by its hash, or by another, or by none."""
+    document = rng.choice((*_DOCUMENTS, "{ viewer { id } }"))
+    right = sha256(document.encode()).hexdigest()
+    said = rng.choice((right, right, right.upper(), "0" * 64, value(rng)))
+    extension = {"version": rng.choice((1, 1, 1, 2, value(rng))), "sha256Hash": said}
+    whole: dict[str, Any] = {"extensions": {"persistedQuery": rng.choice((extension, value(rng)))}}
+    if rng.random() < 0.6:
+        whole["query"] = document
+    return encode(whole)
 
 
 def _stated(rng: random.Random) -> bytes:

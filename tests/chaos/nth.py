@@ -107,8 +107,8 @@ async def fail_one(ground: Ground, faults: Faults, expected: Any) -> str | None:
                 trouble = await _send(running)
                 faults.armed = False
                 told = plain(await dump(running.database, DEFAULT))
-        if trouble or seen:
-            return trouble or seen[0]
+        if trouble or seen.lines:
+            return trouble or seen.lines[0]
         if told != expected:
             return "the state is not that of a run without faults"
         broken = await ground.broken(url)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import random
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from typing import Any, NamedTuple
-
-import uvloop
 
 from ingest.replay import dump_at
 from models.database import Database, Transaction
 from models.database_snapshot import Snapshot, open_snapshot
 from models.values import Workspace
-from tests.chaos import planted
-from tests.chaos.grounds import Ground, a_ground
+from tests.chaos.crew import PROCESSES, a_crew
+from tests.chaos.grounds import Ground
 from tests.chaos.plan import Outcome, Plan, Scenario, a_database
 from tests.databases import ERASURE_KEY, opened, save_batches
 from tests.laws import model
@@ -35,7 +30,6 @@ _LENGTHS = (3, 4, 5, 6, 8)
 _WORKSPACES_MAX = 600
 # Whoever waits for a server has time for another history; a file has one writer.
 _WRITERS_OF_POSTGRES = 3
-_PROCESSES = 2
 
 
 class Telling(NamedTuple):
@@ -60,21 +54,18 @@ async def permute(plan: Plan, outcome: Outcome) -> None:
     """Tell histories in many orders to both databases, each in a workspace of its own."""
     rng = plan.rng(outcome.name)
     count = plan.times(64, 4_000)
+    step = PROCESSES * _WORKSPACES_MAX
     messages = 0
-    async with (
-        a_ground("sqlite", plan.folder, plan.server) as files,
-        a_ground("postgres", plan.folder, plan.server) as rows,
-    ):
-        with _many(plan) if count > _WORKSPACES_MAX else nullcontext() as pool:
-            for done in plan.rounds(outcome.name, count, _PROCESSES * _WORKSPACES_MAX):
-                sizes = _sizes(min(_PROCESSES * _WORKSPACES_MAX, count - done))
-                asked = [(files, rows, rng.randrange(10**12), size) for size in sizes]
-                for told in await asyncio.gather(*(_told(pool, *one) for one in asked)):
-                    outcome.did["permuted histories"] += told.histories
-                    outcome.troubles += told.troubles
-                    messages += told.messages
-                if len(outcome.troubles) > 10:
-                    break
+    async with a_crew(plan, alone=count <= _WORKSPACES_MAX) as (crew, files, rows):
+        for done in plan.rounds(outcome.name, count, step):
+            sizes = _sizes(min(step, count - done))
+            asked = [(files, rows, rng.randrange(10**12), size) for size in sizes]
+            for told in await crew.do(_tell_both, asked):
+                outcome.did["permuted histories"] += told.histories
+                outcome.troubles += told.troubles
+                messages += told.messages
+            if len(outcome.troubles) > 10:
+                break
     outcome.notes.append(
         f"{messages / max(1, outcome.did['permuted histories']):.1f} messages each, repetitions included, told to each"
         f" database; {PERMUTATIONS} orders of a history"
@@ -84,31 +75,6 @@ async def permute(plan: Plan, outcome: Outcome) -> None:
 def _sizes(count: int) -> list[int]:
     """Return how many tellings each database gets."""
     return [min(_WORKSPACES_MAX, count - first) for first in range(0, count, _WORKSPACES_MAX)]
-
-
-def _many(plan: Plan) -> ProcessPoolExecutor:
-    """Return processes that have the planted bug, too."""
-    plants = [plan.planted] if plan.planted else []
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(_PROCESSES, context, _plant_all, (plants,))
-
-
-def _plant_all(names: list[str]) -> None:
-    for name in names:
-        planted.plant(name)
-
-
-async def _told(
-    pool: ProcessPoolExecutor | None, files: Ground, rows: Ground, seed: int, count: int
-) -> Told:
-    if pool is None:
-        return await _tell_both(files, rows, seed, count)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(pool, _tell_apart, files, rows, seed, count)
-
-
-def _tell_apart(files: Ground, rows: Ground, seed: int, count: int) -> Told:
-    return uvloop.run(_tell_both(files, rows, seed, count))
 
 
 async def _tell_both(files: Ground, rows: Ground, seed: int, count: int) -> Told:
