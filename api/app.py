@@ -6,11 +6,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from opentelemetry.trace import TracerProvider
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +31,7 @@ from api.room import Room
 from api.service import Opened, Service
 from api.settings import PREFIX, Misconfigured, Settings
 from api.sockets import Sockets
+from api.traces import Traces
 from ingest.tails import Tails
 from models.values import Micros
 
@@ -79,10 +81,12 @@ def create_app(
     clock: Callable[[], Micros] = now_micros,
     new_id: Callable[[], str] = random_id,
     metrics: Metrics | None = None,
+    tracer_provider: TracerProvider | None = None,
 ) -> App:
     """Return the application of these settings. It opens its database, which is at head, when it starts."""
     metrics = metrics or Metrics()
-    service = Service(settings, clock, metrics)
+    traces = _traces(settings, clock, tracer_provider)
+    service = Service(settings, clock, metrics, traces)
     secret = settings.webhook_secret
     doors = Doors(
         service.opened,
@@ -92,7 +96,7 @@ def create_app(
         count=metrics.receipt,
     )
 
-    live = _Live(settings, service, clock, new_id, metrics)
+    live = _Live(settings, service, clock, new_id, metrics, traces)
     room = Room(settings.live_limits)
     metrics.watch_live(lambda: room.connected, lambda: room.subscriptions)
     body_bytes_max = settings.graph_limits.body_bytes_max
@@ -105,12 +109,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        async with service.running():
+        async with traces.running() if traces else nullcontext(), service.running():
             yield
 
     rest = pages(service, metrics, lifespan, _version())
     dispatcher = _Dispatcher(doors, graph, sockets, rest, settings.cors_origins)
-    return App(service, Edge(dispatcher, metrics, new_id))
+    edge = Edge(dispatcher, metrics, new_id)
+    return App(service, edge if traces is None else traces.around(edge))
 
 
 class _Live:
@@ -123,8 +128,10 @@ class _Live:
         clock: Callable[[], Micros],
         new_id: Callable[[], str],
         metrics: Metrics,
+        traces: Traces | None,
     ) -> None:
         self._metrics = metrics
+        self._traces = traces
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
@@ -154,6 +161,7 @@ class _Live:
             message_bytes_max=settings.message_bytes_max,
             new_id=self._new_id,
             metrics=self._metrics,
+            traces=self._traces,
         )
         self._loop = asyncio.get_running_loop()
         # A replica is behind: what is told of an event is read where the event is.
@@ -164,6 +172,19 @@ class _Live:
         """Let those who follow go elsewhere. A signal may call this, between any two steps."""
         if self._loop is not None and self._live is not None:
             asyncio.run_coroutine_threadsafe(self._live.tails.close(), self._loop)
+
+
+def _traces(
+    settings: Settings, clock: Callable[[], Micros], given: TracerProvider | None
+) -> Traces | None:
+    if given is not None:
+        return Traces(clock, given)
+    if not settings.traces:
+        return None
+    from api import sending  # noqa: PLC0415 (an extra)
+
+    provider = sending.provider()
+    return Traces(clock, provider, provider.force_flush)
 
 
 def registered_documents(settings: Settings) -> Registered | None:

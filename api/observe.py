@@ -22,7 +22,7 @@ from models.values import Receipt
 
 _COMMIT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OPERATIONS_MAX = 100
 """Names of operations that are told apart: clients choose them, and a number is kept for each."""
 
@@ -158,7 +158,7 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and its time. `route` must be one of few words, never a path as sent."""
-        method = method if method in _METHODS else "other"
+        method = method if method in METHODS else "other"
         found = self._routes.get((route, method, status))
         if found is None:
             labelled = self._requests.labels(route, method, status), self._seconds.labels(route)

@@ -20,6 +20,7 @@ from api.edge import refusal_of
 from api.errors import Code
 from api.observe import Metrics
 from api.service import Phase, Service, beyond
+from api.traces import UNTRACED
 from models import migrate
 from models.database import TimedOut, Unavailable
 from models.migrate import Fit
@@ -47,6 +48,7 @@ def pages(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=UNTRACED,
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.exception_handler(HTTPException)(_refuse_unknown)

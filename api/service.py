@@ -16,8 +16,9 @@ from api.auth import Gate
 from api.errors import unavailable
 from api.observe import Metrics
 from api.settings import Misconfigured, Settings
+from api.traces import Traces
 from ingest import audit
-from ingest.accept import Bounds, Ingest, QueueLimits
+from ingest.accept import Bounds, Committed, Ingest, QueueLimits
 from ingest.audit import Notes
 from ingest.keeper import Keeper
 from models import migrate
@@ -80,11 +81,18 @@ class Opened:
 class Service:
     """One application's life: what it has open, and since when it is going."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], Micros], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], Micros],
+        metrics: Metrics,
+        traces: Traces | None = None,
+    ) -> None:
         self.phase = Phase.STARTING
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._traces = traces
         self._opened: Opened | None = None
         # Why it did not start, where that is no fault of ours and was logged.
         self.refused_to_start: str | None = None
@@ -175,10 +183,15 @@ class Service:
             database,
             bounds=Bounds(body.message_bytes_max, body.messages_max),
             queue=QueueLimits(queue.queue_max_messages, queue.queue_max_bytes),
-            watch=self._metrics.commit,
+            watch=self._committed,
         )
         self._metrics.watch_queue(lambda: ingest.messages_waiting)
         return ingest
+
+    def _committed(self, committed: Committed) -> None:
+        self._metrics.commit(committed)
+        if self._traces is not None:
+            self._traces.commit(committed)
 
     async def _note_used(self) -> None:
         while True:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,6 +18,7 @@ from models.database import Unsupported, is_shared, parse_url
 Limits = TypeVar("Limits", BodyLimits, GraphLimits, LiveLimits, QueueLimits)
 
 PREFIX = "CALYX_"
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 _KEY_CHARACTERS = re.compile(r"[\x21-\x39\x3b-\x7e]+")
 
@@ -89,6 +92,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="What is logged; `info` has a line for each request, `warning` only for trouble.",
+    )
+    traces: bool = Field(
+        default=False,
+        description="Whether spans are sent by OpenTelemetry, to where `OTEL_EXPORTER_OTLP_ENDPOINT` says. Needs `calyx-cdp[otel]`.",
     )
     queue_max_messages: int = _limit(QueueLimits, "queue_max_messages")
     queue_max_bytes: int = _limit(QueueLimits, "queue_max_bytes")
@@ -188,6 +195,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    @model_validator(mode="after")
+    def _traces_go_somewhere(self) -> Settings:
+        if not self.traces:
+            return self
+        if find_spec("opentelemetry.sdk") is None:
+            raise ValueError("CALYX_TRACES needs OpenTelemetry: pip install 'calyx-cdp[otel]'")
+        if not any(os.environ.get(name) for name in _ENDPOINTS):
+            raise ValueError(
+                "CALYX_TRACES is set, but not where traces go:"
+                " set OTEL_EXPORTER_OTLP_ENDPOINT, such as http://localhost:4318"
+            )
+        return self
+
     def _replica_of_postgresql(self) -> Settings:
         urls = (self.database_url, self.read_database_url)
         if self.read_database_url is not None and not all(is_shared(url) for url in urls if url):

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from ingest import audit
@@ -39,8 +40,14 @@ class Committed:
     """One batch, for whoever watches."""
 
     messages: int
-    requests: int
     seconds: float
+    # What each request was part of, for those who follow one through.
+    contexts: Sequence[Context]
+
+    @property
+    def requests(self) -> int:
+        """Return how many shared the commit."""
+        return len(self.contexts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class _Request:
     by: audit.Entry | None = None
     # What it erases is told of it alone, so nothing else may share its commit.
     alone: bool = False
+    context: Context = field(default_factory=copy_context)
     done: asyncio.Future[Answers] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -206,7 +214,9 @@ class Writer:
             await self._commit_apart(batch, error)
         else:
             seconds = time.perf_counter() - started
-            committed = Committed(sum(len(r.items) for r in batch), len(batch), seconds)
+            messages = sum(len(request.items) for request in batch)
+            contexts = [request.context for request in batch]
+            committed = Committed(messages, seconds, contexts)
             for request in batch:
                 count = len(request.items)
                 mine, answers = answers[:count], answers[count:]

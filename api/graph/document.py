@@ -26,7 +26,7 @@ from graphql.execution.get_variable_signature import (
 )
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 
-from api.graph import cost, shape
+from api.graph import cost, shape, spans
 from api.graph.apart import is_apart
 from api.graph.compile import Renders, compile_field, compile_plan
 from api.graph.failures import Code, Failure, bad_input
@@ -209,11 +209,13 @@ class Documents:
 def valid(text: str, schema: GraphQLSchema, limits: GraphLimits) -> DocumentNode:
     """Return a document that can be planned; raise Failure or Invalid where it cannot be."""
     try:
-        document = parse(text, max_tokens=limits.tokens_max)
+        with spans.parsing():
+            document = parse(text, max_tokens=limits.tokens_max)
     except GraphQLError as error:
         raise _syntax(error, limits.tokens_max) from None
     cost.check(document, limits)
-    errors = validate(schema, document, max_errors=ERRORS_MAX)
+    with spans.validating():
+        errors = validate(schema, document, max_errors=ERRORS_MAX)
     if errors:
         raise Invalid(errors)
     return document

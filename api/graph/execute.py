@@ -15,12 +15,12 @@ from graphql import GraphQLError, OperationType, execute
 from graphql.execution.values import VariableValues
 
 from api.auth import Scope
-from api.graph import cost, rehearsing, stating
+from api.graph import cost, rehearsing, spans, stating
 from api.graph.acting import Act, Desk, Done, States
 from api.graph.apart import in_order, introspect, is_explain, is_introspection
 from api.graph.compile import renders
 from api.graph.document import Document, Documents, Invalid, Ready
-from api.graph.failures import Code, Failure, code_of
+from api.graph.failures import Code, Failure, bad_input, code_of
 from api.graph.ids import KEY_BYTES
 from api.graph.past import Past
 from api.graph.payloads import refused_payload, stated, with_secret
@@ -42,6 +42,7 @@ from api.graph.statement import Asked, Stated
 from api.graph.variants import Statement
 from api.limits import GraphLimits
 from api.observe import Metrics
+from api.traces import Traces
 from ingest.accept import Busy
 from ingest.audit import Entry, Notes
 from ingest.keeper import NO_INDEXES, Keeper
@@ -81,6 +82,7 @@ class Graph:
         registered: Registered | None = None,
         indexes: Keeper | None = None,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.database = database
         self.queries: Reads = queries or database
@@ -93,6 +95,7 @@ class Graph:
         self.registered = registered
         self.indexes = indexes
         self.metrics = metrics or Metrics()
+        self.traces = traces
         self.kept = Kept()
         self.past = Past()
         built = schema()
@@ -100,11 +103,14 @@ class Graph:
 
     async def answer(self, request: GraphRequest) -> Answer:
         """Return the answer to a request; whatever goes wrong, there is one."""
-        kind = content_type(request.accept)
+        with spans.operation(self.traces):
+            return await self._told(request, content_type(request.accept))
+
+    async def _told(self, request: GraphRequest, kind: bytes) -> Answer:
         try:
             return await self._answer(read(request, self.limits.body_bytes_max), request, kind)
         except Malformed as error:
-            self.metrics.graphql.error(Code.BAD_USER_INPUT)
+            self._count([bad_input(str(error))])
             return malformed(error, kind)
         except Invalid as error:
             return self._refused(error.errors, kind)
@@ -124,7 +130,8 @@ class Graph:
         run = _Run(self, request, variables, ready, document.kind is OperationType.MUTATION)
         try:
             cost.check_cost(ready.cost, self.limits)
-            with self.metrics.graphql.timed(document.kind.value, document.name):
+            timed = self.metrics.graphql.timed(document.kind.value, document.name)
+            with timed, spans.executing(document.name):
                 if run.mutates:
                     run.check()
                     return await self._execute(document, asked, run, kind)
@@ -225,7 +232,9 @@ class Graph:
 
     def _count(self, errors: Sequence[GraphQLError]) -> None:
         # What is wrong with a document is told in many words, and is one mistake.
-        self.metrics.graphql.error(code_of(errors[0]) or Code.BAD_USER_INPUT)
+        code = code_of(errors[0]) or Code.BAD_USER_INPUT
+        self.metrics.graphql.error(code)
+        spans.failed(code)
 
     def _cost(self, ready: Ready) -> dict[str, int]:
         return {"requested": ready.cost, "limit": self.limits.cost_max}

@@ -13,7 +13,7 @@ def lines(text: bytes) -> set[str]:
 
 def some(messages: int, waiting: int, behind_s: float | None) -> Metrics:
     metrics = Metrics()
-    metrics.commit(Committed(messages, 1, 0.02))
+    metrics.commit(Committed(messages, 0.02, []))
     metrics.request("/segment", "POST", 200, 0.01)
     metrics.watch_queue(lambda: waiting)
     metrics.watch_replica(lambda: behind_s)
