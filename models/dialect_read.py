@@ -87,6 +87,14 @@ class Reading(Protocol):
         """Return whether such a column is one of the texts of a bound JSON list."""
         ...
 
+    def among_few(self, number: str, select: str) -> str:
+        """Return whether a number is one of those that a select gives, which are few."""
+        ...
+
+    def in_turn(self, rows: str, turn: str, left: str) -> str:
+        """Return the first `left` of a select's rows, numbered `nth_of_arm`; it is run only if it is its `turn`."""
+        ...
+
     def unfolded(self, bound: str, alias: str) -> str:
         """Return a bound JSON list as a source with the columns `key` (from 0) and `value`."""
         ...

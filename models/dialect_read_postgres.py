@@ -90,6 +90,14 @@ class PostgresReading:
         begun = f"ARRAY(SELECT {start('value')} FROM {self.listed(bound)} AS s)"
         return f"{start(text)} = ANY ({begun}) AND {text} IN {self.listed(bound)}"
 
+    def among_few(self, number: str, select: str) -> str:
+        # Of a sub-select, a plan that is kept for any values expects too much as well.
+        return f"{number} = ANY (ARRAY({select}))"
+
+    def in_turn(self, rows: str, turn: str, left: str) -> str:
+        # A LIMIT that the planner does not know makes it look for a plan that begins early, whatever the whole costs.
+        return f"SELECT * FROM ({rows}) AS q WHERE {turn} AND {left} > 0 AND q.nth_of_arm <= {left}"
+
     def unfolded(self, bound: str, alias: str) -> str:
         elements = f"json_array_elements_text(({bound})::json) WITH ORDINALITY AS o(value, place)"
         return f"(SELECT o.value, o.place - 1 AS key FROM {elements} ORDER BY o.place) AS {alias}"

@@ -87,6 +87,13 @@ class SqliteReading:
     def found_in(self, text: str, bound: str) -> str:
         return f"{text} IN {self.listed(bound)}"
 
+    def among_few(self, number: str, select: str) -> str:
+        return f"{number} IN ({select})"
+
+    def in_turn(self, rows: str, turn: str, left: str) -> str:
+        # A condition would be looked at once there is a row to look at it for.
+        return f"SELECT * FROM ({rows}) AS q LIMIT CASE WHEN {turn} THEN {left} ELSE 0 END"
+
     def unfolded(self, bound: str, alias: str) -> str:
         return f"json_each({bound}) AS {alias}"
 

@@ -1,7 +1,7 @@
 """A page of a list of which indexes find the rows: few of them, or the first in the order of a trait.
 
-A statement does not know beforehand how many an index finds, so it holds several selects, and the
-LIMIT of each says whether it is run: few are all read and sorted; of many the first are met soon in
+A statement does not know beforehand how many an index finds, so it holds several selects, each of
+which says whether it is run: few are all read and sorted; of many the first are met soon in
 the order of the list. In the order of a trait, those that have it come first and the others after.
 """
 
@@ -62,15 +62,15 @@ class Branches:
         arms: list[Sql] = []
         for at, find in enumerate(self.finds):
             rows = self._select(columns, [*bounds, self._among(find)], window, limit, few=True)
-            arms.append(_alive(0, rows, self._is_turn(at), f"{limit}"))
+            arms.append(self._arm(0, rows, self._is_turn(at), f"{limit}"))
         rest = self._is_turn(None)
         if self.sorting is None:
             rows = self._select(columns, bounds, window, limit)
-            arms.append(_alive(0, rows, rest, f"{limit}"))
+            arms.append(self._arm(0, rows, rest, f"{limit}"))
         else:
             first, then = self._in_order(self.sorting, columns, window, limit, (after, before))
-            left = f"{limit} - (SELECT count(*) FROM u{len(arms)})"
-            arms += [_alive(0, first, rest, f"{limit}"), _alive(1, then, rest, left)]
+            left = f"({limit} - (SELECT count(*) FROM u{len(arms)}))"
+            arms += [self._arm(0, first, rest, f"{limit}"), self._arm(1, then, rest, left)]
         # Side by side, because SQLite reads a statement only so deep.
         parts = [f"few AS MATERIALIZED (SELECT {counts})"] if counts else []
         parts += [f"u{at} AS MATERIALIZED ({arm})" for at, arm in enumerate(arms)]
@@ -93,20 +93,25 @@ class Branches:
 
     def count(self) -> Sql:
         """Return how many rows there are."""
-        found = [
-            indexed.among(self.draft, f"{self.node}.id", find, few=False) for find in self.finds
-        ]
+        found = [f"{self.node}.id IN (SELECT f.id FROM ({find}) AS f)" for find in self.finds]
         return f"(SELECT count(*) {self.draft.stored(self.tables, [*self.where, *found])})"
 
-    def _among(self, find: Sql) -> Sql:
-        return indexed.among(self.draft, f"{self.node}.id", find, few=True)
+    def _arm(self, arm: int, rows: Sql, turn: Sql, left: Sql) -> Sql:
+        """Return rows with their numbers, none of which is looked for unless it is their turn."""
+        numbered = (
+            f"SELECT {arm} AS arm, row_number() OVER () AS nth_of_arm, y.* FROM ({rows}) AS y"
+        )
+        return self.draft.dialect.in_turn(numbered, turn, left)
 
-    def _is_turn(self, turn: int | None) -> Sql | None:
+    def _among(self, find: Sql) -> Sql:
+        return indexed.among_few(self.draft, f"{self.node}.id", find)
+
+    def _is_turn(self, turn: int | None) -> Sql:
         """Return that it is the turn of the first index that finds few, or of none."""
         few = [f"(SELECT n{at} FROM few) <= {self.draft.few_max}" for at in range(len(self.finds))]
         earlier = few if turn is None else few[:turn]
         conditions = [f"NOT ({each})" for each in earlier] + ([] if turn is None else [few[turn]])
-        return every(conditions) if conditions else None
+        return every(conditions)
 
     def _bounds(self, after: Leaf | None, before: Leaf | None) -> list[Sql]:
         given = [(after, False), (before, True)]
@@ -195,10 +200,3 @@ def _place_in(value: Binder, *, descending: bool) -> Binder:
         return place_of(json).place
 
     return bind
-
-
-def _alive(arm: int, rows: Sql, turn: Sql | None, limit: Sql) -> Sql:
-    """Return rows with their numbers, none of which is looked for unless it is their turn."""
-    said = f"CASE WHEN {turn} THEN {limit} ELSE 0 END" if turn else limit
-    numbered = f"SELECT {arm} AS arm, row_number() OVER () AS nth_of_arm, y.* FROM ({rows}) AS y"
-    return f"SELECT * FROM ({numbered}) AS q LIMIT {said}"

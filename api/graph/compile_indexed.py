@@ -86,11 +86,10 @@ def how_many(draft: Draft, find: Sql) -> Sql:
     return f"(SELECT count(*) FROM (SELECT 1 AS one FROM ({find}) AS f LIMIT {limit}) AS m)"
 
 
-def among(draft: Draft, number: Sql, find: Sql, *, few: bool) -> Sql:
-    """Return that a number is one of those found; `few` where these are known to be few."""
-    # Said to PostgreSQL, which would otherwise guess that they are many, and read all there are.
-    limit = f" LIMIT {draft.few_max}" if few else ""
-    return f"{number} IN (SELECT f.id FROM ({find}) AS f{limit})"
+def among_few(draft: Draft, number: Sql, find: Sql) -> Sql:
+    """Return that a number is one of those found, which are known to be few."""
+    limited = f"SELECT f.id FROM ({find}) AS f LIMIT {draft.few_max}"
+    return draft.dialect.among_few(number, limited)
 
 
 def granted(draft: Draft, kind: Kind, leaf: Leaf) -> bool | None:
