@@ -195,7 +195,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    @model_validator(mode="after")
     def _traces_go_somewhere(self) -> Settings:
         if not self.traces:
             return self
@@ -208,6 +207,7 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
     def _replica_of_postgresql(self) -> Settings:
         urls = (self.database_url, self.read_database_url)
         if self.read_database_url is not None and not all(is_shared(url) for url in urls if url):
