@@ -15,7 +15,7 @@ from tests.chaos import planted
 from tests.chaos.grounds import Ground, a_ground
 from tests.chaos.plan import Plan
 
-PROCESSES = 2
+PROCESSES = 3
 
 T = TypeVar("T")
 Part = Callable[..., Coroutine[Any, Any, T]]

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from api.auth import Scope
-from tests.chaos.crew import PROCESSES, a_crew
+from tests.chaos.crew import a_crew
 from tests.chaos.grounds import Ground
 from tests.chaos.hostile_requests import Hostile, request
 from tests.chaos.logs import watched_logs
@@ -19,8 +19,10 @@ from tests.http.running import Running, a_calyx, a_key
 DECLARED = {200, 204, 304, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503}
 """What the documents say may be answered; 503 only with Retry-After."""
 
-_AT_ONCE = 8
+# Enough that who waits for a commit keeps nobody waiting.
+_AT_ONCE = 32
 _OF_A_DATABASE = 10_000
+_OF_A_ROUND = 12 * _OF_A_DATABASE
 _FAULTS = (b'"code":"INTERNAL"', b"Traceback (most recent call last)")
 
 
@@ -37,11 +39,11 @@ async def flood(plan: Plan, outcome: Outcome) -> None:
     rng = plan.rng(outcome.name)
     statuses: Counter[int] = Counter()
     async with a_crew(plan, alone=count <= _OF_A_DATABASE) as (crew, files, rows):
-        step = min(PROCESSES * _OF_A_DATABASE, count)
-        for done in plan.rounds(outcome.name, count, step):
-            some = min(step, count - done)
-            halves = ((files, some // 2), (rows, some - some // 2))
-            asked = [(ground, rng.randrange(10**12), half) for ground, half in halves if half]
+        for done in plan.rounds(outcome.name, count, _OF_A_ROUND):
+            asked = [
+                ((files, rows)[part % 2], rng.randrange(10**12), some)
+                for part, some in enumerate(_shares(min(_OF_A_ROUND, count - done)))
+            ]
             for flooded in await crew.do(_flood_one, asked):
                 statuses += flooded.statuses
                 outcome.troubles += flooded.troubles
@@ -49,6 +51,12 @@ async def flood(plan: Plan, outcome: Outcome) -> None:
                 break
     outcome.did["hostile requests in process"] += statuses.total()
     outcome.notes.append(", ".join(f"{status}: {n:,}" for status, n in sorted(statuses.items())))
+
+
+def _shares(count: int) -> list[int]:
+    """Return how many each database gets; both kinds get some."""
+    size = min(_OF_A_DATABASE, -(-count // 2))
+    return [min(size, count - first) for first in range(0, count, size)]
 
 
 async def _flood_one(ground: Ground, seed: int, count: int) -> Flooded:
