@@ -95,7 +95,7 @@ SCENARIOS = (
     Scenario(
         "connections",
         "connections to PostgreSQL reset and stalled under load",
-        "1,000 connections reset or stalled, 0 lost",
+        "1,000 resets and stalls, 0 lost",
         shake,
         "acknowledge-before-commit",
     ),

@@ -107,14 +107,14 @@ SCENARIOS = (
     Scenario(
         "kills-postgres",
         "kill -9 under load, PostgreSQL, one worker",
-        "100 kills, 0 lost",
+        "200 kills, 0 lost",
         on_postgres,
         "acknowledge-before-commit",
     ),
     Scenario(
         "kills-workers",
         "kill -9 of a worker or of both, PostgreSQL",
-        "100 kills, 0 lost",
+        "200 kills, 0 lost",
         on_postgres_together,
         "acknowledge-before-commit",
     ),
