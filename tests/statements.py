@@ -49,7 +49,8 @@ def unbound_accesses(sql: str, dialect: str) -> Iterator[str]:
         if scope is None or not _is_bound(scope, table.alias_or_name):
             yield table.sql()
     for insert in tree.find_all(exp.Insert):
-        if "workspace_id" not in insert.this.sql():
+        target = insert.this.sql()
+        if "workspace_id" not in target and not target.startswith("workspaces "):
             yield insert.sql()
 
 

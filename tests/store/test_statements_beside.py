@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from pathlib import Path
 
 import asyncpg
@@ -19,15 +18,12 @@ from ingest.past import Hop, Reach
 from ingest.rebuild import rebuild
 from models.database_snapshot import open_snapshot
 from models.values import Entity
-from tests.cluster.relay import Relay
 from tests.databases import DEFAULT, PostgresTemplate, opened, save_batches
 from tests.laws.histories import random_history
 from tests.laws.test_law import cut
 from tests.postgres import free_port
 from tests.statements import TABLES, UNBOUND, unbound_accesses
-
-# How the driver has a statement prepared: its name, then its text.
-_PARSE = re.compile(rb"P.{4}__asyncpg_\w+\0([^\0]*)\0", re.DOTALL)
+from tests.tap import Tap
 
 PLANTED = (
     "UPDATE customers SET name = 'spoilt', first_seen_at = first_seen_at + 1",
@@ -35,23 +31,6 @@ PLANTED = (
     "DELETE FROM memberships",
     "UPDATE flags SET since = since + 1",
 )
-
-
-class Tap(Relay):
-    """A wire that remembers what passes, each side of each connection for itself."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__([port])
-        self._said: dict[asyncio.StreamReader, bytearray] = {}
-
-    def hear(self, reader: asyncio.StreamReader, piece: bytes) -> None:
-        self._said.setdefault(reader, bytearray()).extend(piece)
-
-    def statements(self) -> set[str]:
-        """Return each statement with arguments that a driver has had prepared for us."""
-        said = {sql.decode() for each in self._said.values() for sql in _PARSE.findall(each)}
-        # The driver asks for types on its own account.
-        return {sql for sql in said if "pg_catalog" not in sql}
 
 
 async def test_what_a_rebuild_an_export_and_the_audit_send_names_the_workspace(
