@@ -9,6 +9,7 @@ from ingest import bulk_plain, log, receipts, store
 from ingest.carried import Said, Veiled
 from ingest.erasure import Oblivion
 from ingest.plain import Plain
+from ingest.seen import Seen
 from ingest.store import Item
 from ingest.working import Working
 from models.database import Transaction
@@ -16,9 +17,16 @@ from models.values import Outcome, Quarantined, Veil, Workspace
 
 
 async def save(
-    tx: Transaction, workspace: Workspace, plain: Sequence[Plain], batch: Sequence[Said]
+    tx: Transaction,
+    workspace: Workspace,
+    plain: Sequence[Plain],
+    batch: Sequence[Said],
+    seen: Seen | None = None,
 ) -> Counter[Outcome]:
-    """Store what is new and fold it in; return what became of the messages, right after this."""
+    """Store what is new and fold it in; return what became of the messages, right after this.
+
+    `seen` says what the log has, where that is known.
+    """
     await tx.enter(workspace.id)
     oblivion = await Oblivion.load(tx, workspace)
     if oblivion.active or any(one.meaning.erases for one in batch):
@@ -26,8 +34,10 @@ async def save(
         return await _save_whole(tx, workspace, [*plain, *batch])
     became: Counter[Outcome] = Counter()
     if plain:
-        became += await bulk_plain.save(tx, workspace, plain)
+        became += await bulk_plain.save(tx, workspace, plain, seen)
     if batch:
+        if seen is not None:
+            seen.note(one.key for one in batch)
         became += await _save_said(tx, workspace, batch)
     return became
 

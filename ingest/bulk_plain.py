@@ -14,6 +14,7 @@ from ingest.gist import Gist
 from ingest.meaning import Meaning
 from ingest.plain import Plain
 from ingest.refold import refold
+from ingest.seen import Seen
 from ingest.working import Working
 from models.database import Row, Transaction
 from models.values import (
@@ -30,12 +31,14 @@ from models.values import (
 _NO_CONTEXT = Context()
 
 
-async def save(tx: Transaction, workspace: Workspace, batch: Sequence[Plain]) -> Counter[Outcome]:
+async def save(
+    tx: Transaction, workspace: Workspace, batch: Sequence[Plain], seen: Seen | None
+) -> Counter[Outcome]:
     """Store what is new and fold it in; return what became of the messages, right after this.
 
-    Nobody was ever erased in this workspace.
+    Nobody was ever erased in this workspace. `seen` says what the log has, where that is known.
     """
-    fresh, conflicts = await _unknown(tx, workspace, batch)
+    fresh, conflicts = await _unknown(tx, workspace, batch, seen)
     became = Counter({Outcome.DUPLICATE: len(batch) - len(fresh)})
     if fresh:
         fresh.sort(key=_order)
@@ -48,21 +51,24 @@ def _order(one: Plain) -> tuple[int, str, str]:
 
 
 async def _unknown(
-    tx: Transaction, workspace: Workspace, batch: Sequence[Plain]
+    tx: Transaction, workspace: Workspace, batch: Sequence[Plain], seen: Seen | None
 ) -> tuple[list[Plain], set[str]]:
     """Return what the log has not, each once, and the messageIds under which there are several events."""
-    first = {one.key: one for one in reversed(batch)}
+    first = {one.key: one for one in batch}
+    if len(first) < len(batch):
+        first = {one.key: one for one in reversed(batch)}
+    sought = first if seen is None else seen.maybe(first)
     # By key, so that neighbours in the index are asked for together.
-    spans = [log.span_of(prefix) for prefix in sorted({key[:8] for key in first})]
+    spans = [log.span_of(prefix) for prefix in sorted({key[:8] for key in sought})]
     rows = await tx.between("events", ("key", "message_id"), "key", workspace.id, spans)
-    known = {bytes(key) for key, _ in rows}
-    fresh = list(first.values())
-    fresh.reverse()
-    if known:
-        fresh = [one for one in fresh if one.key not in known]
-    ids = Counter(one.message_id for one in fresh)
+    for key, _ in rows:
+        first.pop(bytes(key), None)
+    ids = Counter([one.message_id for one in first.values()])
     ids.update(message_id for _, message_id in rows)
-    return fresh, {message_id for message_id, count in ids.items() if count > 1}
+    conflicts = set()
+    if len(ids) < len(first) + len(rows):
+        conflicts = {message_id for message_id, count in ids.items() if count > 1}
+    return list(first.values()), conflicts
 
 
 @dataclass(slots=True)
@@ -122,7 +128,7 @@ class _Heap:
                     number,
                     one.key,
                     one.message_id,
-                    one.kind,
+                    int(one.kind),
                     one.name,
                     one.at,
                     one.received_at,

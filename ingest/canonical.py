@@ -89,7 +89,8 @@ def settle(value: Any) -> tuple[bytes, Any]:
     except (TypeError, UnicodeEncodeError):
         body = _encode(rewrite(value))
         return body, read(body)
-    if b"\\u0000" not in body:
+    # One character is found at once, and hardly any text has it.
+    if b"\\" not in body or b"\\u0000" not in body:
         return body, value
     body = _encode(rewrite(value))
     return body, read(body)

@@ -22,6 +22,7 @@ from ingest.frames import Ahead, Begun, Ended, Frame, Known, Task
 from ingest.message import hold
 from ingest.pace import Pace
 from ingest.plain import Plain
+from ingest.seen import Seen
 from models.database import Database, Row, Transaction, Unavailable
 from models.database_presence import Neighbours
 from models.values import Held, Micros, Outcome, Workspace
@@ -119,6 +120,8 @@ class Importer:
         self._watch = watch
         self._neighbours = Neighbours(database.url)
         self._begun: Begun | None = None
+        # None where others write, too, or the log is too long to tell much.
+        self._seen: Seen | None = None
         self._summary = Summary(Counts())
 
     async def run(self, file: BinaryIO, now: Micros, message_bytes_max: int) -> Summary:
@@ -208,9 +211,8 @@ class Importer:
     async def _save(self, tx: Transaction, items: Sequence[Carried], frame: Frame | None) -> Counts:
         """Store items and how far that comes; return the counts with them."""
         counts = msgspec.json.decode(msgspec.json.encode(self._summary.counts), type=Counts)
-        if await self._neighbours.are_here(tx):
-            self._pace.share()
-        parts = _Parts(tx, self._workspace, counts)
+        await self._look_around(tx)
+        parts = _Parts(tx, self._workspace, counts, self._seen)
         await parts.save(items)
         if frame is not None and self._begun is not None:
             stand = (
@@ -222,6 +224,16 @@ class Importer:
             row = (self._begun.key, self._begun.received_at, *stand)
             await tx.upsert("imports", _COLUMNS, ("key",), self._workspace.id, [row])
         return counts
+
+    async def _look_around(self, tx: Transaction) -> None:
+        """Find out whether others write, and if nobody does, once, what the log has."""
+        is_first = self._neighbours.is_first
+        if await self._neighbours.are_here(tx):
+            self._pace.share()
+        if self._pace.shared:
+            self._seen = None
+        elif is_first:
+            self._seen = await Seen.load(tx, self._workspace)
 
     async def _end(self, ended: Ended) -> None:
         """Forget how far it came; a source that was cut off goes on once it is whole."""
@@ -240,6 +252,7 @@ class _Parts:
     tx: Transaction
     workspace: Workspace
     counts: Counts
+    seen: Seen | None
 
     async def save(self, items: Sequence[Carried]) -> None:
         plain = [one for one in items if isinstance(one, Plain)]
@@ -253,7 +266,7 @@ class _Parts:
         await self._save_marks(rest)
         await self._save_kept(rest)
         if plain or said:
-            self.counts.count(await bulk.save(self.tx, self.workspace, plain, said))
+            self.counts.count(await bulk.save(self.tx, self.workspace, plain, said, self.seen))
         if waits := [one.held for one in rest if isinstance(one, Waits)]:
             self.counts.count(await bulk.save_waiting(self.tx, self.workspace, waits))
         for fault in rest:

@@ -52,6 +52,11 @@ class Neighbours:
         self._sql = _CLIENTS if sqlite_path(url) is None else "PRAGMA data_version"
         self._first: int | None = None
 
+    @property
+    def is_first(self) -> bool:
+        """Return whether nobody has looked yet."""
+        return self._first is None
+
     async def are_here(self, tx: Transaction) -> bool:
         """Return whether there are others than at the first look."""
         found: int = (await tx.fetch(self._sql, ()))[0][0]

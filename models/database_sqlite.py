@@ -41,6 +41,13 @@ _STEPS = 10_000
 _SQLITE_MIN = (3, 38)
 
 
+# For each None and each bytes the driver looks in three places for who adapts it, which takes longer
+# than to bind it. What these return is what they were given.
+_NOTHING: dict[None, None] = {}
+sqlite3.register_adapter(type(None), _NOTHING.get)
+sqlite3.register_adapter(bytes, bytes)
+
+
 def spare_memory_statistics() -> bool:
     """Switch off SQLite's global memory statistics; call before anything opens a database.
 
