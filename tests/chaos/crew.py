@@ -37,19 +37,21 @@ class Crew:
 
 
 @asynccontextmanager
-async def a_crew(plan: Plan, *, alone: bool) -> AsyncIterator[tuple[Crew, Ground, Ground]]:
+async def a_crew(
+    plan: Plan, *, alone: bool, processes: int = PROCESSES
+) -> AsyncIterator[tuple[Crew, Ground, Ground]]:
     """Give a crew, whose processes have the planted bug too, and both kinds of database."""
     async with AsyncExitStack() as stack:
         files = await stack.enter_async_context(a_ground("sqlite", plan.folder, plan.server))
         rows = await stack.enter_async_context(a_ground("postgres", plan.folder, plan.server))
-        pool = None if alone else stack.enter_context(_pool(plan))
+        pool = None if alone else stack.enter_context(_pool(plan, processes))
         yield Crew(pool), files, rows
 
 
-def _pool(plan: Plan) -> ProcessPoolExecutor:
+def _pool(plan: Plan, processes: int) -> ProcessPoolExecutor:
     # Not forked: there are threads and an event loop here.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(PROCESSES, context, _begin, (plan.planted,))
+    return ProcessPoolExecutor(processes, context, _begin, (plan.planted,))
 
 
 def _begin(bug: str | None) -> None:
