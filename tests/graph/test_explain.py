@@ -30,6 +30,9 @@ def facts(state: dict[str, Any]) -> Facts:
         name = rep.partition(":")[2]
         found |= _profile("CUSTOMER", name, one)
         found["SIGNED_UP", "CUSTOMER", name, None] = _text(one["signedUpAt"])
+        kind = "userId" if rep.startswith("user:") else "anonymousId"
+        for identity in {name, *one["anonymousIds"], *one["aliases"]}:
+            found["IDENTITY", "CUSTOMER", identity, None] = {kind: name}
         for group, live in one["accounts"].items():
             joined = _text(live["joinedAt"])
             place = {"joinedAt": joined, "role": live["role"]}
@@ -74,8 +77,8 @@ def told(explanation: Explanation) -> dict[Any, tuple[Any, Any]]:
 
 
 def comparable(pairs: dict[Any, tuple[Any, Any]]) -> dict[Any, tuple[Any, Any]]:
-    """Leave out what only one side tells: whose ids are, when accounts were made, how much went."""
-    aside = {"IDENTITY", "CREATED", "ERASED"}
+    """Leave out what only one side tells: when accounts were made, how much went."""
+    aside = {"CREATED", "ERASED"}
     return {key: pair for key, pair in pairs.items() if key[0] not in aside}
 
 
