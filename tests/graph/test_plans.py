@@ -18,14 +18,26 @@ from tests.graph.test_contract import LATER, PAGES, VARIABLES
 CUSTOMERS = 5_000
 SPOILT = "the crowd is put straight into the tables, and the log knows nothing of it"
 
-# How each database is asked for its plan, and tells in it of a table that is read from end to end.
+# How each database is asked for its plan, and tells in it of a table that is read from end to end: as it is, or
+# by the index of a key, of which it knows no more than the workspace.
 # Of some thousands of rows PostgreSQL would rather read all, whatever indexes there are.
 SCANS = {
-    "sqlite": ("SELECT 1", "EXPLAIN QUERY PLAN ", re.compile(r"\bSCAN (\w+)(?! USING)")),
+    "sqlite": (
+        "SELECT 1",
+        "EXPLAIN QUERY PLAN ",
+        re.compile(
+            r"\bSCAN (\w+)(?! USING)"
+            r"|\bSEARCH (\w+) USING (?:COVERING )?(?:INDEX (?:ux|sqlite_autoindex)_\w+|PRIMARY KEY)"
+            r" \(workspace_id=\?\)"
+        ),
+    ),
     "postgres": (
         "SELECT set_config('enable_seqscan', 'off', false)",
         "EXPLAIN ",
-        re.compile(r"Seq Scan on (\w+)"),
+        re.compile(
+            r"Seq Scan on (\w+)"
+            r"|using (?:ux|pk)_\w+ on (\w+)[^\n]*\n *Index Cond: \(workspace_id = [^()]*\)\n"
+        ),
     ),
 }
 # A file has its statistics from the first on, a server gathers its own.
@@ -38,6 +50,9 @@ LARGE = {"customers", "accounts", "identities", "events", "flags", "memberships"
 }
 # The catalog of trait keys counts what all have; decision 0018 says why.
 WHOLE = {"FilterBuilder"}
+# What is not run unless a page comes to it: those without the trait that a list is sorted by, who come last, and
+# accounts by words that thousands share, of which SQLite rather sorts all than to look the first up.
+RARELY = {"AccountList": {"accounts"}, "SearchBox": {"accounts"}}
 # What was known then is folded from the log, not read by a statement.
 FOLDED = {"CustomerAsOf"}
 INDEXED = sorted({each.stem for each in PAGES.glob("*.graphql")} - LATER - WHOLE - FOLDED)
@@ -84,7 +99,22 @@ async def scans(asking: Asking, words: str, query: str, variables: Any, **more: 
     plan = await asking.database.inner.read(explain + sql, arguments)
     told = "\n".join(str(row[-1]) for row in plan)
     tables = {alias: table for table, alias in re.findall(r"(\w+) AS (\w+)", sql)}
-    return {tables.get(name, name) for name in scan.findall(told)} & LARGE
+    found = {name for names in scan.findall(told) for name in names if name}
+    return {tables.get(name, name) for name in found} & LARGE
+
+
+@pytest.mark.parametrize(
+    "order", ["", "orderBy: [{field: CREATED_AT}]", "orderBy: [{field: NAME}]"]
+)
+async def test_accounts_are_listed_in_the_order_of_an_index(
+    template: Template, crowd_url: str, order: str
+) -> None:
+    given = f"(first: 20, {order})".replace(", )", ")")
+    query = f"{{ accounts{given} {{ nodes {{ id name }} pageInfo {{ hasNextPage endCursor }} }} }}"
+    async with a_graph(crowd_url) as asking:
+        await asking.index()
+        assert (await asking.get(query))["accounts"]["nodes"]
+        assert await scans(asking, template.words, query, {}) == set()
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -127,7 +157,5 @@ async def test_no_page_of_a_dashboard_reads_a_table_from_end_to_end(
             # Whoever counts a whole list looks at the whole of it.
             uncounted = re.sub(r"^\s*totalCount\n", "", text, flags=re.MULTILINE)
             variables = VARIABLES.get(page)
-            assert (
-                await scans(asking, template.words, uncounted, variables, operationName=name)
-                == set()
-            )
+            found = await scans(asking, template.words, uncounted, variables, operationName=name)
+            assert found <= RARELY.get(page, set())
