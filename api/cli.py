@@ -39,9 +39,16 @@ app.command("vacuum")(vacuum_files)
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Although processes are connected that cannot live with the new tables."
+        ),
+    ] = False,
+) -> None:
     """Bring the database to the tables of this version, making it where there is none."""
-    typer.echo(f"The database is at migration {asyncio.run(_migrate())}.")
+    typer.echo(f"The database is at migration {asyncio.run(_migrate(force=force))}.")
 
 
 @app.command()
@@ -70,9 +77,9 @@ def schema(
     typer.echo(f"{path} is the schema.")
 
 
-async def _migrate() -> str | None:
+async def _migrate(*, force: bool) -> str | None:
     settings = load()
-    await terminal.bring_up(settings, upgrade=True)
+    await terminal.bring_up(settings, upgrade=True, force=force)
     async with opened(settings):
         # Opening makes workspace `default` where there is none.
         return await migrations.current(settings.database_url)

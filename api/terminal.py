@@ -79,8 +79,11 @@ def database_exists(url: str) -> bool:
     return path is None or Path(path).exists()
 
 
-async def bring_up(settings: Settings, *, upgrade: bool) -> None:
-    """Make the tables of an empty database; those of an older version only with `upgrade`, else raise Misconfigured."""
+async def bring_up(settings: Settings, *, upgrade: bool, force: bool = False) -> None:
+    """Make the tables of an empty database; those of an older version only with `upgrade`, else raise Misconfigured.
+
+    Without `force`, raise Unavailable while somebody is connected who cannot live with the new ones.
+    """
     url = settings.database_url
     at = await migrate.current(url) if database_exists(url) else None
     fit = migrate.fit(at)
@@ -92,6 +95,8 @@ async def bring_up(settings: Settings, *, upgrade: bool) -> None:
         raise Misconfigured(
             f"the database is at migration {at}, this version needs {migrate.head()}: run `calyx migrate`"
         )
+    if at is not None and not force:
+        await migrate.hold_apart(url, at)
     await migrate.upgrade(url)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from models import dialect
 from models.connection import Readers, Row, TimedOut, Unavailable
+from models.revision import APPLICATION
 
 READERS = 8
 """Connections that read, of each process: enough that a few slow statements hold nobody up."""
@@ -41,8 +42,14 @@ def dsn_of(url: str) -> str:
     return "postgresql://" + url.split("://", 1)[1]
 
 
+def named(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings of a connection that also say who it is, so that a migration can tell."""
+    return {**settings, "application_name": APPLICATION}
+
+
 async def connect(url: str, **given: Any) -> asyncpg.Connection:
     """Return a connection; raise Unavailable when there is none to be had."""
+    given["server_settings"] = named(given.get("server_settings", {}))
     try:
         return await asyncpg.connect(dsn_of(url), timeout=CONNECT_TIMEOUT_S, **given)
     except (PostgresError, *BROKEN_OFF) as error:
@@ -102,7 +109,7 @@ class ReadingPool:
             max_size=self._size,
             timeout=CONNECT_TIMEOUT_S,
             connection_class=_Reader,
-            server_settings=settings,
+            server_settings=named(settings),
             # The longest statements take longest to plan, and are prepared for good.
             max_cacheable_statement_size=0,
             max_cached_statement_lifetime=0,

@@ -11,15 +11,23 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import dialect_statistics
 from models.database import Unavailable, engine_of, is_in_the_way, sqlite_path
+from models.database_presence import is_in_use
+from models.revision import HEAD
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 # A revision says since which one the code may be that it can live with: `0007_since_0005`.
 _REVISION = re.compile(r"(\d{4})(?:_since_(\d{4}))?")
+# How a process of Calyx calls its connections.
+_PROCESS = re.compile(r"calyx (\d{4})")
+_OTHERS = (
+    "SELECT coalesce(application_name, '') FROM pg_stat_activity WHERE datname = current_database()"
+    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 # Others use a table all the time, but not every moment.
 _ATTEMPTS = 60
 _PAUSE_S = 1.0
@@ -45,9 +53,30 @@ def fit(at: str | None, newest: str | None = None) -> Fit:
     theirs, ours = _REVISION.fullmatch(at), _REVISION.fullmatch(own)
     if theirs is None or ours is None:
         return Fit.BEYOND
+    if theirs[1] == ours[1]:
+        # What it demands was found out after some had been there.
+        return Fit.EXACT
     if theirs[1] < ours[1]:
         return Fit.BEHIND
-    return Fit.AHEAD if (theirs[2] or "") <= ours[1] and theirs[1] > ours[1] else Fit.BEYOND
+    return Fit.AHEAD if (theirs[2] or "") <= ours[1] else Fit.BEYOND
+
+
+async def hold_apart(url: str, at: str, wanted: str = HEAD) -> None:
+    """Raise Unavailable where somebody is there who can live with `at`, but not with what is wanted."""
+    demanded = _demanded(wanted)
+    if demanded <= at[:4]:
+        return
+    if sqlite_path(url) is not None:
+        older = "another process has it open" if await is_in_use(url) else ""
+    else:
+        names = [name for name in await _connected(url) if _is_older(name, demanded)]
+        said = ", ".join(sorted({name or "no name" for name in names}))
+        older = f"{len(names)} connections are of older ones ({said})" if names else ""
+    if older:
+        raise Unavailable(
+            f"the database is not migrated to {wanted}: no process of a version before {demanded}"
+            f" may go on beside it, and {older}: stop them first, or `calyx migrate --force`"
+        )
 
 
 async def upgrade(url: str, revision: str = "head") -> None:
@@ -98,6 +127,29 @@ async def current(url: str) -> str | None:
 def head() -> str | None:
     """Return the newest revision of this version."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _demanded(revision: str) -> str:
+    """Return the oldest revision whose code can live with this one, nothing where any can."""
+    found = _REVISION.fullmatch(revision)
+    return (found[2] if found else None) or ""
+
+
+async def _connected(url: str) -> list[str]:
+    engine = engine_of(url)
+    try:
+        async with engine.connect() as connection:
+            return [name for (name,) in await connection.execute(text(_OTHERS))]
+    except (OperationalError, OSError) as error:
+        raise Unavailable(f"the database cannot be opened: {_cause(error)}") from error
+    finally:
+        await engine.dispose()
+
+
+def _is_older(name: str, demanded: str) -> bool:
+    found = _PROCESS.match(name)
+    # The first version gave its connections no name; those of other programs have theirs.
+    return not name or (found is not None and found[1] < demanded)
 
 
 def _revision(connection: Connection) -> str | None:

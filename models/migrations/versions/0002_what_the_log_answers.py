@@ -6,7 +6,7 @@ from alembic import op
 from models.dialect import BIG, KEY, TEXT
 from models.dialect_migrate import add_index, bound_index, remove_index, unbound_index
 
-revision = "0002"
+revision = "0002_since_0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
