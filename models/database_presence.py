@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,9 @@ _CLIENTS = (
     " AND backend_type = 'client backend'"
 )
 _OTHERS = f"{_CLIENTS} AND pid <> pg_backend_pid()"
+_NAMES = _OTHERS.replace("count(*)", "coalesce(application_name, '')")
+# How a process of Calyx calls its connections.
+_PROCESS = re.compile(r"calyx (\d{4})")
 
 
 async def is_in_use(url: str) -> bool:
@@ -28,6 +32,27 @@ async def is_in_use(url: str) -> bool:
         return bool(await connection.fetchval(_OTHERS))
     finally:
         await connection.close()
+
+
+async def older_than(revision: str, url: str) -> str:
+    """Return, in words, who has the database at `url` open and is older; nothing if nobody is."""
+    if sqlite_path(url) is not None:
+        return "another process has it open" if await is_in_use(url) else ""
+    from models.database_postgres_connections import connect  # noqa: PLC0415 (an extra)
+
+    connection = await connect(url)
+    try:
+        names = [name for (name,) in await connection.fetch(_NAMES) if _is_older(name, revision)]
+    finally:
+        await connection.close()
+    said = ", ".join(sorted({name or "no name" for name in names}))
+    return f"{len(names)} connections are of older ones ({said})" if names else ""
+
+
+def _is_older(name: str, revision: str) -> bool:
+    found = _PROCESS.match(name)
+    # The first version gave its connections no name; those of other programs have theirs.
+    return not name or (found is not None and found[1] < revision)
 
 
 def _is_open(path: str) -> bool:

@@ -11,23 +11,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models import dialect_statistics
 from models.database import Unavailable, engine_of, is_in_the_way, sqlite_path
-from models.database_presence import is_in_use
+from models.database_presence import older_than
 from models.revision import HEAD
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 # A revision says since which one the code may be that it can live with: `0007_since_0005`.
 _REVISION = re.compile(r"(\d{4})(?:_since_(\d{4}))?")
-# How a process of Calyx calls its connections.
-_PROCESS = re.compile(r"calyx (\d{4})")
-_OTHERS = (
-    "SELECT coalesce(application_name, '') FROM pg_stat_activity WHERE datname = current_database()"
-    " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-)
 # Others use a table all the time, but not every moment.
 _ATTEMPTS = 60
 _PAUSE_S = 1.0
@@ -64,18 +58,10 @@ def fit(at: str | None, newest: str | None = None) -> Fit:
 async def hold_apart(url: str, at: str, wanted: str = HEAD) -> None:
     """Raise Unavailable where somebody is there who can live with `at`, but not with what is wanted."""
     demanded = _demanded(wanted)
-    if demanded <= at[:4]:
-        return
-    if sqlite_path(url) is not None:
-        older = "another process has it open" if await is_in_use(url) else ""
-    else:
-        names = [name for name in await _connected(url) if _is_older(name, demanded)]
-        said = ", ".join(sorted({name or "no name" for name in names}))
-        older = f"{len(names)} connections are of older ones ({said})" if names else ""
-    if older:
+    if demanded > at[:4] and (there := await older_than(demanded, url)):
         raise Unavailable(
             f"the database is not migrated to {wanted}: no process of a version before {demanded}"
-            f" may go on beside it, and {older}: stop them first, or `calyx migrate --force`"
+            f" may go on beside it, and {there}: stop them first, or `calyx migrate --force`"
         )
 
 
@@ -133,23 +119,6 @@ def _demanded(revision: str) -> str:
     """Return the oldest revision whose code can live with this one, nothing where any can."""
     found = _REVISION.fullmatch(revision)
     return (found[2] if found else None) or ""
-
-
-async def _connected(url: str) -> list[str]:
-    engine = engine_of(url)
-    try:
-        async with engine.connect() as connection:
-            return [name for (name,) in await connection.execute(text(_OTHERS))]
-    except (OperationalError, OSError) as error:
-        raise Unavailable(f"the database cannot be opened: {_cause(error)}") from error
-    finally:
-        await engine.dispose()
-
-
-def _is_older(name: str, demanded: str) -> bool:
-    found = _PROCESS.match(name)
-    # The first version gave its connections no name; those of other programs have theirs.
-    return not name or (found is not None and found[1] < demanded)
 
 
 def _revision(connection: Connection) -> str | None:
