@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -14,15 +15,23 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
+    get_introspection_query,
     get_named_type,
     is_composite_type,
 )
+from graphql.execution.values import VariableValues
 
-from api.auth import Scope
+from api.auth import Caller, Scope
+from api.graph.failures import Failure
+from api.graph.request import GraphRequest
 from api.graph.schema import schema
 from api.graph.scopes import SCOPES
-from tests.graph.graphs import Asking
+from tests.graph.graphs import KEY, Asking
 from tests.graph.test_contract import contract
+from tests.graph.world import NOW
+
+NONE = VariableValues({}, {})
+FORBIDDEN = pytest.raises(Failure, match="needs scope")
 
 
 def may(key: Scope, needed: Scope) -> bool:
@@ -59,6 +68,35 @@ async def test_each_field_answers_keys_of_its_scope_and_no_others(
         codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
         assert (codes == ["FORBIDDEN"]) is not may(key, SCOPES[root][name]), (key, answer)
         assert set(codes) <= {"FORBIDDEN", "BAD_USER_INPUT"}, answer
+
+
+@pytest.mark.parametrize("name", sorted(SCOPES["Subscription"]))
+async def test_each_subscription_is_for_keys_of_its_scope_and_no_others(
+    asking: Asking, name: str
+) -> None:
+    kind = schema().type_map["Subscription"]
+    assert isinstance(kind, GraphQLObjectType)
+    document = f"subscription {{ {selection(name, kind.fields[name])} }}"
+    ready = asking.graph.documents.get(document, None).ready(NONE)
+    for key in Scope:
+        request = GraphRequest(Caller(asking.workspace, KEY, frozenset({key})), NOW, "request-1")
+        with nullcontext() if may(key, SCOPES["Subscription"][name]) else FORBIDDEN:
+            asking.graph.check_scopes(ready, request)
+
+
+@pytest.mark.parametrize(
+    "query", ["{ __schema { queryType { name } } }", get_introspection_query()]
+)
+@pytest.mark.parametrize("key", Scope)
+async def test_the_schema_is_shown_to_keys_that_may_query_and_to_no_others(
+    asking: Asking, key: Scope, query: str
+) -> None:
+    answer = await replace(asking, scopes=frozenset({key})).ask(query)
+    if may(key, Scope.READ):
+        assert answer["data"]["__schema"]["queryType"]["name"] == "Query"
+    else:
+        assert "data" not in answer
+        assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"]
 
 
 async def test_one_field_that_is_not_allowed_refuses_all(asking: Asking) -> None:
