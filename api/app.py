@@ -98,7 +98,10 @@ def create_app(
 
     live = _Live(settings, service, clock, new_id, metrics, traces)
     room = Room(settings.live_limits)
-    metrics.watch_live(lambda: room.connected, lambda: room.subscriptions)
+    metrics.watch_live(
+        *(lambda: room.connected, lambda: room.subscriptions),
+        *(lambda: room.handshakes, live.remembered),
+    )
     body_bytes_max = settings.graph_limits.body_bytes_max
     bodies = Intake(replace(settings.body_limits, body_bytes_max=body_bytes_max))
     graph = GraphDoor(service.opened, live, room, bodies, clock)
@@ -147,6 +150,10 @@ class _Live:
             raise unavailable("GraphQL is starting: send it again", retry_after_seconds=1)
         return self._live
 
+    def remembered(self) -> int:
+        """Return how many customers are remembered as matching."""
+        return 0 if self._live is None else self._live.remembered
+
     def _open(self, opened: Opened) -> None:
         settings = self._settings
         graph = Graph(
@@ -165,8 +172,8 @@ class _Live:
         )
         self._loop = asyncio.get_running_loop()
         # A replica is behind: what is told of an event is read where the event is.
-        tails, customers_max = Tails(opened.database), settings.live_customers_max
-        self._live = Live(graph, tails, self._clock, customers_max)
+        tails = Tails(opened.database)
+        self._live = Live(graph, tails, self._clock, settings.live_limits)
 
     def _close(self) -> None:
         """Let those who follow go elsewhere. A signal may call this, between any two steps."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from socket import SO_LINGER, SOL_SOCKET
 from types import FrameType
 from typing import Annotated, Any
 
 import structlog
 import typer
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from api import cli_demo, keys, observe, terminal
 from api.app import App, create_app, registered_documents
+from api.event_stream import CUT
 from api.settings import PREFIX, Misconfigured, Settings, load
 from api.workers import Post, Workers
 from models.database import open_database, spare_memory_statistics
@@ -122,6 +127,26 @@ def _greet(greeting: Callable[[str], str], host: str, port: int) -> None:
     sys.stdout.flush()
 
 
+class _Http(HttpToolsProtocol):
+    """Uvicorn's, but what it serves can cut its connection off, also once that is a WebSocket."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state | {CUT: self._cut}, _loop)
+
+    def _cut(self) -> None:
+        # Else the kernel would keep for minutes what is not taken.
+        at_once = struct.pack("ii", 1, 0)
+        with suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, at_once)
+        self.transport.abort()
+
+
 class Server(uvicorn.Server):
     """Uvicorn, but it says when it listens, tells the application when it stops, and exits 0."""
 
@@ -132,7 +157,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=_Http,
                 lifespan="on",
                 access_log=False,
                 # Nothing here asks whence a request came.
@@ -140,6 +165,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 ws_max_size=settings.graphql_body_bytes_max,
+                # It would hold 40 KB for each socket, and take our one thread's time.
+                ws_per_message_deflate=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

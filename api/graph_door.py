@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from api import auth, errors
 from api.answers import answer
 from api.errors import Code, Refusal
-from api.event_stream import TooSlow, stream, wants_events, wants_only_events
+from api.event_stream import TooSlow, cut, recheck, stream, wants_events, wants_only_events
 from api.graph.live import Live, Payload
 from api.graph.request import Answer, GraphRequest, content_type
 from api.intake import Intake
@@ -69,7 +69,10 @@ class GraphDoor:
         gate, key = self._service().gate, _key(dict(scope["headers"]))
         seconds = self._room.limits.send_seconds_max
         try:
-            await stream(payloads, receive, send, lambda: gate.recheck(key), seconds)
+            await stream(
+                *(payloads, receive, send, lambda: recheck(gate, key)),
+                *(seconds, lambda: cut(scope)),
+            )
         except TooSlow:
             # Half an answer breaks off, and the client comes again.
             log.warning("live_too_slow", seconds=seconds, id=scope["state"]["request_id"])

@@ -110,7 +110,7 @@ class LiveLimits:
 
     sockets_max: int = _limit(
         1_000,
-        "WebSockets and event streams of one process at once; each holds some 100 KB.",
+        "WebSockets and event streams of one process at once; each holds some 40 KB.",
     )
     sockets_per_key_max: int = _limit(
         200,
@@ -131,6 +131,10 @@ class LiveLimits:
     customers_max: int = _limit(
         100_000,
         "Customers that may match the filter of `customersChanged`: who matches is remembered, in 16 bytes each.",
+    )
+    remembered_max: int = _limit(
+        5_000_000,
+        "Customers remembered for all `customersChanged` of one process together: 80 MB. More are refused.",
     )
     send_seconds_max: float = _limit(
         30.0,

@@ -131,8 +131,16 @@ class Metrics:
             "WebSockets and event streams that are open.",
             registry=registry,
         )
+        self._handshakes = Gauge(
+            "calyx_live_handshakes",
+            "WebSockets that have not said yet whose they are.",
+            registry=registry,
+        )
         self._subscriptions = Gauge(
             "calyx_live_subscriptions", "Subscriptions under way.", registry=registry
+        )
+        self._remembered = Gauge(
+            "calyx_live_remembered", "Customers remembered as matching.", registry=registry
         )
         self._told = Counter(
             "calyx_live_messages", "Answers sent to subscriptions.", registry=registry
@@ -181,9 +189,17 @@ class Metrics:
         """Ask `messages_waiting` whenever somebody looks."""
         self._queued.set_function(messages_waiting)
 
-    def watch_live(self, connected: Callable[[], int], subscriptions: Callable[[], int]) -> None:
+    def watch_live(
+        self,
+        connected: Callable[[], int],
+        subscriptions: Callable[[], int],
+        handshakes: Callable[[], int],
+        remembered: Callable[[], int],
+    ) -> None:
         """Ask these whenever somebody looks."""
+        self._remembered.set_function(remembered)
         self._connected.set_function(connected)
+        self._handshakes.set_function(handshakes)
         self._subscriptions.set_function(subscriptions)
 
     def live(self) -> None:

@@ -18,19 +18,19 @@ class Room:
         self.limits = limits
         self.connected = 0
         self.subscriptions = 0
-        self._waiting = 0
+        self.handshakes = 0
         self._by_key: Counter[tuple[int, bytes]] = Counter()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Let in somebody who has not said yet whose they are; raise an UNAVAILABLE refusal where it is full."""
-        if self._waiting >= self.limits.handshakes_max:
+        if self.handshakes >= self.limits.handshakes_max:
             raise _full("too many wait to say whose they are")
-        self._waiting += 1
+        self.handshakes += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.handshakes -= 1
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[None]:

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     live_init_seconds_max: float = _limit(LiveLimits, "init_seconds_max")
     live_subscriptions_max: int = _limit(LiveLimits, "subscriptions_max")
     live_customers_max: int = _limit(LiveLimits, "customers_max")
+    live_remembered_max: int = _limit(LiveLimits, "remembered_max")
     live_send_seconds_max: float = _limit(LiveLimits, "send_seconds_max")
     graphql_documents: Path | None = Field(
         default=None,

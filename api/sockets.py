@@ -14,19 +14,22 @@ from starlette.types import Receive, Scope, Send
 
 from api import auth
 from api.auth import Caller
+from api.edge import refusal_of
 from api.errors import Code, Refusal, graphql_code
-from api.event_stream import RECHECK_SECONDS
+from api.event_stream import RECHECK_SECONDS, cut, recheck
 from api.graph.live import Live, Refused
 from api.graph.request import GraphRequest
 from api.observe import Metrics
 from api.room import Room
 from api.service import Opened
 from ingest.tails import Closed
+from models.database import TimedOut, Unavailable
 from models.values import Micros
 
 PROTOCOL = "graphql-transport-ws"
 _REASON_BYTES_MAX = 120
 _ID_CHARACTERS_MAX = 256
+_CLOSE_SECONDS_MAX = 1.0
 
 log = structlog.get_logger()
 
@@ -76,12 +79,10 @@ class Sockets:
         except _Gone:
             return
         except Closing as closing:
-            log.info("socket_closed", code=closing.code, why=closing.reason, id=socket.id)
-            # A client that takes nothing does not take this either.
-            with suppress(TimeoutError, OSError):
-                async with asyncio.timeout(1.0):
-                    reason = closing.reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
-                    await send({"type": "websocket.close", "code": closing.code, "reason": reason})
+            await _close(scope, send, closing, socket.id)
+        except Exception as error:  # noqa: BLE001 (the outermost edge of a socket)
+            told = refusal_of(error, socket.id).message
+            await _close(scope, send, Closing(4500, told), socket.id)
 
     def _is_ours(self, headers: Mapping[bytes, bytes]) -> bool:
         """Return whether no page of another origin asks; a key in a header could not be one's either."""
@@ -89,6 +90,18 @@ class Sockets:
         if origin is None or origin.decode("latin-1") in self.origins:
             return True
         return origin.partition(b"://")[2] == headers.get(b"host")
+
+
+async def _close(scope: Scope, send: Send, closing: Closing, socket_id: str) -> None:
+    log.info("socket_closed", code=closing.code, why=closing.reason, id=socket_id)
+    reason = closing.reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
+    with suppress(OSError):
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS_MAX):
+                await send({"type": "websocket.close", "code": closing.code, "reason": reason})
+        except TimeoutError:
+            # A client that takes nothing does not take this either.
+            cut(scope)
 
 
 class _Gone(Exception):
@@ -120,8 +133,8 @@ class _Socket:
                 with self.sockets.room.waiting():
                     caller = await self._initialised()
                 stack.enter_context(self.sockets.room.place(caller))
-            except Refusal as refusal:
-                raise _closing(refusal) from None
+            except (Refusal, Unavailable, TimedOut) as error:
+                raise _closing(refusal_of(error, self.id)) from None
             await self._put({"type": "connection_ack"})
             tasks: set[asyncio.Future[Any]] = {
                 asyncio.create_task(self._listen()),
@@ -200,15 +213,19 @@ class _Socket:
                 await self._subscribe(name, request)
             elif not await self._ask(name, request):
                 return
+        except (Closing, _Gone):
+            raise
         except Closed:
             raise Closing(1012, "Calyx stops: come again, with `after`") from None
-        except Refusal as refusal:
-            if refusal.code is Code.UNAUTHENTICATED:
-                raise _closing(refusal) from None
-            error = {"message": refusal.message, "extensions": {"code": graphql_code(refusal.code)}}
-            await self._put({"type": "error", "id": name, "payload": [error]})
         except Refused as refused:
             await self._put({"type": "error", "id": name, "payload": refused.errors})
+        except Exception as error:  # noqa: BLE001 (the outermost edge of an operation)
+            refusal = refusal_of(error, self.id)
+            if refusal.code is Code.UNAUTHENTICATED:
+                raise _closing(refusal) from None
+            code = {"code": graphql_code(refusal.code)}
+            payload = [{"message": refusal.message, "extensions": code}]
+            await self._put({"type": "error", "id": name, "payload": payload})
         else:
             await self._put({"type": "complete", "id": name})
 
@@ -244,7 +261,7 @@ class _Socket:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             try:
-                await self.sockets.service().gate.recheck(self.secret)
+                await recheck(self.sockets.service().gate, self.secret)
             except Refusal as refusal:
                 raise _closing(refusal) from None
 

@@ -65,14 +65,12 @@ class Known:
 
     def replace(self, keys: Iterable[bytes]) -> Iterator[Change]:
         """Yield who came and who went, now that these are all who match."""
-        now = Known(keys)
-        for key in self:
-            if key not in now:
-                yield Change("LEFT", key)
-        for key in now:
-            if key not in self:
-                yield Change("ENTERED", key)
-        self._packed = now._packed
+        before, now = set(self), set(keys)
+        for key in sorted(before - now):
+            yield Change("LEFT", key)
+        for key in sorted(now - before):
+            yield Change("ENTERED", key)
+        self._packed = bytearray(b"".join(sorted(now)))
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[place] for place in range(len(self)))

@@ -22,6 +22,7 @@ from api.graph.plan import Field
 from api.graph.request import Answer, GraphRequest, Malformed, Parameters, read, shown
 from api.graph.statement import Asked, Compiled
 from api.graph.told import Change
+from api.limits import LiveLimits
 from ingest import tail
 from ingest.tail import Window
 from ingest.tails import Closed, Tail, Tails
@@ -55,12 +56,13 @@ class Live:
     """What answers subscriptions, one for each process."""
 
     def __init__(
-        self, graph: Graph, tails: Tails, clock: Callable[[], Micros], customers_max: int
+        self, graph: Graph, tails: Tails, clock: Callable[[], Micros], limits: LiveLimits
     ) -> None:
         self.graph = graph
         self.tails = tails
         self.clock = clock
-        self.customers_max = customers_max
+        self.limits = limits
+        self.remembered = 0
         self.dialect = reading(graph.database.collation)
 
     def is_subscription(self, request: GraphRequest) -> bool:
@@ -75,6 +77,22 @@ class Live:
     async def answer(self, request: GraphRequest) -> Answer:
         """Return the answer to what is no subscription."""
         return await self.graph.answer(request)
+
+    def remember(self, more: int, customers: int) -> None:
+        """Count customers whom a subscription remembers, `more` than before; raise Failure where they are too many."""
+        limits, self.remembered = self.limits, self.remembered + more
+        if customers > limits.customers_max:
+            raise Failure(
+                Code.COST_LIMIT,
+                f"over {limits.customers_max} customers match, and so many are not remembered:"
+                " narrow `where`, or follow `events`",
+            )
+        if more > 0 and self.remembered > limits.remembered_max:
+            raise Failure(
+                Code.RATE_LIMITED,
+                f"over {limits.remembered_max} customers are remembered for all who follow some:"
+                " narrow `where`, or try again later",
+            )
 
     async def payloads(self, request: GraphRequest) -> AsyncGenerator[Payload, None]:
         """Yield what a subscription answers, one by one.
@@ -193,14 +211,31 @@ class _Following:
     # ------------------------------------------------------------ those who match
 
     async def _many(self, followed: Tail) -> AsyncGenerator[bytes, None]:
-        field, dialect = self._field, self._live.dialect
-        where = field.given("where")
-        look = compile_live.look(field, dialect)
-        matching = compile_live.matching(field, dialect, self._live.customers_max)
-        by_account = compile_live.mentions(where, "accounts")
-        again = AGAIN_SECONDS if compile_live.mentions(where, "within") else None
+        matching = compile_live.matching(
+            self._field, self._live.dialect, self._live.limits.customers_max
+        )
         position = await followed.end()
         known = Known(await self._matching(matching))
+        counted = 0
+        try:
+            self._live.remember(counted := len(known), len(known))
+            async for changes in self._changes(followed, position, known, matching):
+                more, counted = len(known) - counted, len(known)
+                self._live.remember(more, counted)
+                for part in _parts(changes, TELL_MAX):
+                    for text in await self._told(part):
+                        yield text
+        finally:
+            self._live.remembered -= counted
+
+    async def _changes(
+        self, followed: Tail, position: int, known: Known, matching: Compiled
+    ) -> AsyncGenerator[list[Change], None]:
+        """Yield what each piece of the log changes, known by then."""
+        where = self._field.given("where")
+        look = compile_live.look(self._field, self._live.dialect)
+        by_account = compile_live.mentions(where, "accounts")
+        again = AGAIN_SECONDS if compile_live.mentions(where, "within") else None
         async for after, upto in _pieces(followed, position, again):
             window = await self._window(followed, after, upto)
             beside = await self._members(window) if by_account else {}
@@ -210,11 +245,7 @@ class _Following:
             changes = list(known.take(found, window.touched, beside or {}))
             if window.erases or beside is None or after == upto:
                 changes += known.replace(await self._matching(matching))
-            if len(known) > self._live.customers_max:
-                raise _too_many(self._live.customers_max)
-            for part in _parts(changes, TELL_MAX):
-                for text in await self._told(part):
-                    yield text
+            yield changes
 
     async def _members(self, window: Window) -> dict[bytes, bytes] | None:
         database, workspace = self._live.graph.database, self._request.caller.workspace
@@ -222,10 +253,7 @@ class _Following:
 
     async def _matching(self, statement: Compiled) -> list[bytes]:
         text = (await self._run(statement, self._now())).decode()
-        found = [bytes.fromhex(key) for key in text.split(",")] if text else []
-        if len(found) > self._live.customers_max:
-            raise _too_many(self._live.customers_max)
-        return found
+        return [bytes.fromhex(key) for key in text.split(",")] if text else []
 
     # ------------------------------------------------------------ reading
 
@@ -295,11 +323,3 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
 def _parts(items: Sequence[T], size: int) -> Iterator[list[T]]:
     for at in range(0, len(items), size):
         yield list(items[at : at + size])
-
-
-def _too_many(customers_max: int) -> Failure:
-    return Failure(
-        Code.COST_LIMIT,
-        f"over {customers_max} customers match, and so many are not remembered: narrow `where`,"
-        " or follow `events`",
-    )
