@@ -7,22 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.graph import strategies
+from tests.graph.examples import several
 from tests.graph.graphs import Asking, a_graph
 from tests.graph.oracle import answer
 from tests.graph.rows import Rows
 
 _BATCH = 12
-modestly = settings(
-    max_examples=25,
-    deadline=None,
-    # Making a nested filter small takes minutes, and the failing one is shown as it is.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 Cases = list[dict[str, Any]]
 
@@ -59,7 +53,7 @@ def _cases(count: int = _BATCH, **variables: st.SearchStrategy[Any]) -> st.Searc
 _ROLES = strategies.texts(st.sampled_from(["admin", "Admin", "member"]))
 
 
-@modestly
+@several(25)
 @given(
     cases=_cases(where=strategies.customers(), order=strategies.orders(strategies.CUSTOMER_ORDERS))
 )
@@ -67,7 +61,7 @@ def test_customers_are_those_a_filter_describes(world_url: str, rows: Rows, case
     check(world_url, rows, CUSTOMERS, cases)
 
 
-@modestly
+@several(25)
 @given(
     cases=_cases(where=strategies.accounts(), order=strategies.orders(strategies.ACCOUNT_ORDERS))
 )
@@ -75,19 +69,19 @@ def test_accounts_are_those_a_filter_describes(world_url: str, rows: Rows, cases
     check(world_url, rows, ACCOUNTS, cases)
 
 
-@modestly
+@several(25)
 @given(cases=_cases(where=strategies.events()))
 def test_events_are_those_a_filter_describes(world_url: str, rows: Rows, cases: Cases) -> None:
     check(world_url, rows, EVENTS, cases)
 
 
-@settings(modestly, max_examples=10)
+@several(10)
 @given(cases=_cases(4, where=strategies.customers(1), accounts=strategies.accounts(1), role=_ROLES))
 def test_inner_lists_are_filtered_as_outer_ones(world_url: str, rows: Rows, cases: Cases) -> None:
     check(world_url, rows, INNER, cases)
 
 
-@modestly
+@several(25)
 @given(cases=_cases(where=strategies.customers()))
 def test_not_is_the_exact_complement(world_url: str, cases: Cases) -> None:
     query = """query($where: CustomerFilter!) { all: customers { totalCount }

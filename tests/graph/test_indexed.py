@@ -6,17 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.indexes import Kind
 from ingest.keeper import ASKED_TIMES, COLD_SECONDS, HOT_MAX, Keeper
 from tests.databases import DEFAULT, Template
 from tests.graph import strategies
+from tests.graph.examples import several
 from tests.graph.graphs import Asking, a_graph, add_workspace
 from tests.graph.oracle import answer
 from tests.graph.rows import Rows, read_rows
-from tests.graph.test_filters import ACCOUNTS, CUSTOMERS, Cases, modestly
+from tests.graph.test_filters import ACCOUNTS, CUSTOMERS, Cases
 from tests.graph.test_pages import walk
 from tests.graph.world import DEVICES, GROUPS, KEYS, NAMES, NOW, USERS, VALUES, messages
 
@@ -113,7 +114,7 @@ def orders(fields: list[str]) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.tuples(first, strategies.orders(fields)).map(lambda pair: [pair[0], *pair[1][:1]])
 
 
-@modestly
+@several(25)
 @given(
     cases=_cases(
         where=st.one_of(filters(), strategies.customers()),
@@ -127,7 +128,7 @@ def test_customers_are_those_a_filter_describes(
     check(indexed_url, indexed_rows, CUSTOMERS, cases, few_max)
 
 
-@modestly
+@several(25)
 @given(
     cases=_cases(where=filters(), order=st.one_of(orders(strategies.ACCOUNT_ORDERS), st.none())),
     few_max=st.sampled_from(FEW),
@@ -148,7 +149,7 @@ def typed(draw_from: str, begin: int, size: int) -> str:
     return draw_from[begin : begin + size].upper() if size % 2 else draw_from[begin : begin + size]
 
 
-@modestly
+@several(25)
 @given(
     cases=_cases(
         words=st.lists(
@@ -163,7 +164,7 @@ def test_a_search_finds_what_begins_with_the_words(
     check(indexed_url, indexed_rows, SEARCH, cases, few_max)
 
 
-@settings(modestly, max_examples=25)
+@several(25)
 @given(
     order=orders(strategies.CUSTOMER_ORDERS),
     size=st.integers(1, 9),

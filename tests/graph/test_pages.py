@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.graph import strategies
+from tests.graph.examples import several
 from tests.graph.graphs import Asking, a_graph
 from tests.graph.oracle import answer
 from tests.graph.rows import Rows
@@ -42,12 +43,7 @@ async def walk(asking: Asking, order: Any, size: int, *, backward: bool) -> list
     raise AssertionError("the walk does not end")
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@several(15)
 @given(
     order=strategies.orders(strategies.CUSTOMER_ORDERS),
     size=st.integers(1, 9),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from graphql import OperationDefinitionNode, OperationType, parse, print_ast
-from hypothesis import given, settings
+from hypothesis import given
 
 from api import demo
 from api.graph.compile import renders
@@ -18,9 +18,10 @@ from models.dialect_read import Reading
 from models.dialect_read_postgres import PostgresReading
 from models.dialect_read_sqlite import SqliteReading
 from tests.graph import strategies
+from tests.graph.examples import several
 from tests.graph.test_answers import DOCUMENTS
 from tests.graph.test_contract import LATER, PAGES, VARIABLES
-from tests.graph.test_filters import ACCOUNTS, CUSTOMERS, EVENTS, INNER, modestly
+from tests.graph.test_filters import ACCOUNTS, CUSTOMERS, EVENTS, INNER
 from tests.graph.test_mutations import SAME, document
 from tests.statements import unbound_accesses
 
@@ -88,7 +89,7 @@ def test_what_a_document_compiles_to_names_the_workspace(words: str, case: Case)
 
 
 @on_each_database
-@settings(modestly, max_examples=15)
+@several(15)
 @given(
     customers=strategies.customers(2),
     accounts=strategies.accounts(2),
