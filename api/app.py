@@ -98,9 +98,9 @@ def create_app(
 
     live = _Live(settings, service, clock, new_id, metrics, traces)
     room = Room(settings.live_limits)
-    metrics.watch_live(
-        *(lambda: room.connected, lambda: room.subscriptions),
-        *(lambda: room.handshakes, live.remembered),
+    metrics.live.watch(
+        *(lambda: room.connected, lambda: room.handshakes),
+        *(lambda: room.subscriptions, live.remembered),
     )
     body_bytes_max = settings.graph_limits.body_bytes_max
     bodies = Intake(replace(settings.body_limits, body_bytes_max=body_bytes_max))

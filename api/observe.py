@@ -85,6 +85,48 @@ class GraphNumbers:
         return found
 
 
+class LiveNumbers:
+    """The numbers of what is live: who is connected, and what is held for them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._connected = Gauge(
+            "calyx_live_connections",
+            "WebSockets and event streams that are open.",
+            registry=registry,
+        )
+        self._handshakes = Gauge(
+            "calyx_live_handshakes",
+            "WebSockets that have not said yet whose they are.",
+            registry=registry,
+        )
+        self._subscriptions = Gauge(
+            "calyx_live_subscriptions", "Subscriptions under way.", registry=registry
+        )
+        self._remembered = Gauge(
+            "calyx_live_remembered", "Customers remembered as matching.", registry=registry
+        )
+        self._told = Counter(
+            "calyx_live_messages", "Answers sent to subscriptions.", registry=registry
+        )
+
+    def watch(
+        self,
+        connected: Callable[[], int],
+        handshakes: Callable[[], int],
+        subscriptions: Callable[[], int],
+        remembered: Callable[[], int],
+    ) -> None:
+        """Ask these whenever somebody looks."""
+        self._connected.set_function(connected)
+        self._handshakes.set_function(handshakes)
+        self._subscriptions.set_function(subscriptions)
+        self._remembered.set_function(remembered)
+
+    def told(self) -> None:
+        """Count an answer that was sent to a subscription."""
+        self._told.inc()
+
+
 class Metrics:
     """The numbers of one application, in a registry of its own."""
 
@@ -126,25 +168,7 @@ class Metrics:
         self._queued = Gauge(
             "calyx_queued_messages", "Messages waiting for a commit.", registry=registry
         )
-        self._connected = Gauge(
-            "calyx_live_connections",
-            "WebSockets and event streams that are open.",
-            registry=registry,
-        )
-        self._handshakes = Gauge(
-            "calyx_live_handshakes",
-            "WebSockets that have not said yet whose they are.",
-            registry=registry,
-        )
-        self._subscriptions = Gauge(
-            "calyx_live_subscriptions", "Subscriptions under way.", registry=registry
-        )
-        self._remembered = Gauge(
-            "calyx_live_remembered", "Customers remembered as matching.", registry=registry
-        )
-        self._told = Counter(
-            "calyx_live_messages", "Answers sent to subscriptions.", registry=registry
-        )
+        self.live = LiveNumbers(registry)
 
     def share(self, board: Board, boards: Sequence[Board]) -> None:
         """Tell with ours the numbers of the others at `boards`, and let them tell ours from `board`."""
@@ -188,23 +212,6 @@ class Metrics:
     def watch_queue(self, messages_waiting: Callable[[], int]) -> None:
         """Ask `messages_waiting` whenever somebody looks."""
         self._queued.set_function(messages_waiting)
-
-    def watch_live(
-        self,
-        connected: Callable[[], int],
-        subscriptions: Callable[[], int],
-        handshakes: Callable[[], int],
-        remembered: Callable[[], int],
-    ) -> None:
-        """Ask these whenever somebody looks."""
-        self._remembered.set_function(remembered)
-        self._connected.set_function(connected)
-        self._handshakes.set_function(handshakes)
-        self._subscriptions.set_function(subscriptions)
-
-    def live(self) -> None:
-        """Count an answer that was sent to a subscription."""
-        self._told.inc()
 
     def watch_replica(self, behind_s: Callable[[], float | None]) -> None:
         """Ask `behind_s` whenever somebody looks; what cannot be told is no number."""

@@ -242,7 +242,7 @@ class _Socket:
             try:
                 async for payload in payloads:
                     await self._put({"type": "next", "id": name, "payload": msgspec.Raw(payload)})
-                    sockets.metrics.live()
+                    sockets.metrics.live.told()
             finally:
                 await payloads.aclose()
 
