@@ -71,15 +71,17 @@ class _Connection:
         more = "hasPreviousPage" if self._window.backward else "hasNextPage"
         # One row more than asked for says that there are more.
         self._one_more = more in asked_of_page
-        self._numbered = (
+        is_marked = bool(asked_of_page & {"startCursor", "endCursor"})
+        self._numbered = self._one_more or self._window.backward or is_marked
+        # What is around a page is known without its rows; told of each of them it would be told too often, or never.
+        self._reads_rows = (
             self._one_more
-            or self._window.backward
-            or bool(asked_of_page & {"startCursor", "endCursor"})
+            or is_marked
+            or any(each.name in {"edges", "nodes"} for each in self._fields)
         )
 
     def done(self) -> Text:
         text = Text().constant("{")
-        reads_rows = False
         for at, each in enumerate(self._fields):
             text.constant(f'{"," if at else ""}"{each.key}":')
             match each.name:
@@ -94,9 +96,8 @@ class _Connection:
                     text.sql(self._count())
                 case _:
                     text.constant(f'"{self._kind}"')
-            reads_rows = reads_rows or each.name in {"edges", "nodes", "pageInfo"}
         text.constant("}")
-        if not reads_rows:
+        if not self._reads_rows:
             return text
         # What is the same for every row stays outside, where it nests nothing.
         before, varying, after = text.parted()
