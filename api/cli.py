@@ -16,9 +16,8 @@ from api.cli_import import import_messages
 from api.cli_keys import key_commands, workspace_commands
 from api.cli_quarantine import quarantine_commands
 from api.cli_rebuild import rebuild_state
-from api.cli_serve import serve, settings_help
+from api.cli_start import serve, settings_help
 from api.cli_vacuum import vacuum_files
-from api.graph.schema import print_schema
 from api.settings import load
 from api.terminal import opened
 from models import migrate as migrations
@@ -59,6 +58,8 @@ def schema(
     path: Annotated[Path, typer.Option(help="The file.")] = Path("schema.graphql"),
 ) -> None:
     """Write the GraphQL schema to a file, or check the one that is there."""
+    from api.graph.schema import print_schema  # noqa: PLC0415 (it takes longer than most commands)
+
     printed = print_schema()
     if not check:
         path.write_text(printed)

@@ -15,7 +15,6 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from api import keys, terminal
-from api.service import beyond
 from api.settings import PREFIX, Settings, load
 from api.terminal import Json, print_json
 from models import migrate
@@ -139,7 +138,7 @@ def _check_migration(at: str | None) -> Check:
             advice = f"a newer version migrated to {at}; this one ({head}) still may serve"
             return Check("migration", ok=True, advice=advice)
         case Fit.BEYOND:
-            return Check("migration", ok=False, advice=beyond(at))
+            return Check("migration", ok=False, advice=migrate.beyond(at))
         case _:
             advice = f"the tables are at {at or 'none'}, not {head}: run `calyx migrate`"
             return Check("migration", ok=False, advice=advice)

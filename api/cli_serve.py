@@ -1,4 +1,4 @@
-"""The command `serve`: migrate, make the first key, load the demo if asked, listen."""
+"""What `serve` does: migrate, make the first key, load the demo if asked, listen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from socket import SO_LINGER, SOL_SOCKET
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
 import typer
@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from api import cli_demo, keys, observe, terminal
 from api.app import App, create_app, registered_documents
 from api.event_stream import CUT
-from api.settings import PREFIX, Misconfigured, Settings, load
+from api.settings import Misconfigured, Settings
 from api.workers import Post, Workers
 from models.database import open_database, spare_memory_statistics
 
@@ -38,41 +38,8 @@ GARBAGE_THRESHOLDS = (50_000, 20, 50)
 """When cycles are looked for; at Python's own 700 that was a tenth of what an event costs."""
 
 
-def settings_help() -> str:
-    """Return a paragraph on each setting, for the end of a help text."""
-    lines = []
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default in {None, ()} else f" Default: {field.default}."
-        lines.append(f"`{PREFIX}{name.upper()}` {field.description}{default}")
-    head = (
-        "**Settings** are environment variables, also read from `.env`; an option goes before them."
-    )
-    return "\n\n".join([head, *lines])
-
-
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Else CALYX_HOST.")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on, 0 for any. Else CALYX_PORT.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes. Else CALYX_WORKERS. SQLite has room for one.")
-    ] = None,
-    demo: Annotated[
-        bool,
-        typer.Option(
-            "--demo",
-            help="Load half a year of a small company first, and print keys and a query to try.",
-        ),
-    ] = False,
-) -> None:
-    """Bring the database to this version and serve.
-
-    The first start on an empty database makes workspace `default` and prints an admin key, once, unless
-    CALYX_ADMIN_KEY is set. SIGTERM and Ctrl+C stop accepting, finish what is under way, and exit 0.
-    """
-    given = {"host": host, "port": port, "workers": workers}
-    settings = load(**{name: value for name, value in given.items() if value is not None})
+def run(settings: Settings, *, demo: bool) -> None:
+    """Serve until told to stop; raise Misconfigured where that cannot begin."""
     # Each process reads them for itself; what is wrong with them is said here, once.
     registered_documents(settings)
     # Before any database is open in this process: SQLite takes the setting only then.

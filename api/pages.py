@@ -19,7 +19,7 @@ from api import errors, openapi, reference
 from api.edge import refusal_of
 from api.errors import Code
 from api.observe import Metrics
-from api.service import Phase, Service, beyond
+from api.service import Phase, Service
 from api.traces import UNTRACED
 from models import migrate
 from models.database import TimedOut, Unavailable
@@ -122,7 +122,7 @@ async def _readiness(service: Service) -> tuple[str, str]:
         return "broken", str(error)
     fit = migrate.fit(at)
     if fit is Fit.BEYOND:
-        return "surpassed", beyond(at)
+        return "surpassed", migrate.beyond(at)
     replica = service.opened().replica
     if replica is not None and not replica.keeps_up:
         behind = replica.behind_s

@@ -274,16 +274,8 @@ async def open_migrated(settings: Settings) -> Database:
                 " run `calyx migrate`"
             )
         case Fit.BEYOND:
-            raise Misconfigured(beyond(at))
+            raise Misconfigured(migrate.beyond(at))
         case Fit.EXACT | Fit.AHEAD:
             return await open_database(
                 url, readers=settings.read_connections, seconds_max=settings.graphql_seconds_max
             )
-
-
-def beyond(at: str | None) -> str:
-    """Return what to tell of a database that this version is too old for."""
-    return (
-        f"the database is at migration {at}, for which this version is too old"
-        f" (it knows {migrate.head()}): start the version that migrated it"
-    )

@@ -17,7 +17,6 @@ from typer.core import TyperGroup
 from api import keys
 from api.keys import Refused, Tenant
 from api.patience import Patient
-from api.service import beyond
 from api.settings import Misconfigured, Settings
 from ingest import clock
 from models import migrate
@@ -88,7 +87,7 @@ async def bring_up(settings: Settings, *, upgrade: bool, force: bool = False) ->
     at = await migrate.current(url) if database_exists(url) else None
     fit = migrate.fit(at)
     if fit is Fit.BEYOND:
-        raise Misconfigured(beyond(at))
+        raise Misconfigured(migrate.beyond(at))
     if fit is not Fit.BEHIND:
         return
     if at is not None and not upgrade:

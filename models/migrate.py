@@ -55,6 +55,14 @@ def fit(at: str | None, newest: str | None = None) -> Fit:
     return Fit.AHEAD if (theirs[2] or "") <= ours[1] else Fit.BEYOND
 
 
+def beyond(at: str | None) -> str:
+    """Return what to tell of a database that this version is too old for."""
+    return (
+        f"the database is at migration {at}, for which this version is too old"
+        f" (it knows {head()}): start the version that migrated it"
+    )
+
+
 async def hold_apart(url: str, at: str, wanted: str = HEAD) -> None:
     """Raise Unavailable where somebody is there who can live with `at`, but not with what is wanted."""
     demanded = _demanded(wanted)

@@ -1,6 +1,8 @@
 """What installs, documents and starts the project agrees with itself."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,13 @@ def test_ci_ends_with_the_test_command_of_the_readme() -> None:
 def test_check_does_all_that_ci_does_in_the_same_order() -> None:
     ci = re.findall(r"^python3 dev\.py ([a-z]+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
     assert dev.COMMANDS["check"][1] == [step for name in ci for step in dev.COMMANDS[name][1]]
+
+
+def test_commands_do_without_what_only_serves() -> None:
+    heavy = ("api.app", "fastapi", "strawberry", "uvicorn")
+    asked = f"import sys, api.cli; print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, check=True)
+    assert told.stdout == b"[]\n"
 
 
 def _numbers(version: str) -> list[int]:
