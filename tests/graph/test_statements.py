@@ -20,7 +20,7 @@ from models.dialect_read_sqlite import SqliteReading
 from tests.graph import strategies
 from tests.graph.examples import several
 from tests.graph.test_answers import DOCUMENTS
-from tests.graph.test_contract import LATER, PAGES, VARIABLES
+from tests.graph.test_contract import PAGES, VARIABLES
 from tests.graph.test_filters import ACCOUNTS, CUSTOMERS, EVENTS, INNER
 from tests.graph.test_mutations import SAME, document
 from tests.statements import unbound_accesses
@@ -48,12 +48,11 @@ def cases() -> Iterator[Case]:
     yield NODES, None, {"ids": ["x"]}
     yield from ((query, None, variables) for query, variables in DOCUMENTS.values())
     for page in sorted(PAGES.glob("*.graphql")):
-        if page.stem not in LATER:
-            text = page.read_text()
-            for definition in parse(text).definitions:
-                if isinstance(definition, OperationDefinitionNode) and definition.name:
-                    more = {**ANY, **VARIABLES.get(page.stem, {})}
-                    yield text, definition.name.value, more | dict(inputs(definition))
+        text = page.read_text()
+        for definition in parse(text).definitions:
+            if isinstance(definition, OperationDefinitionNode) and definition.name:
+                more = {**ANY, **VARIABLES.get(page.stem, {})}
+                yield text, definition.name.value, more | dict(inputs(definition))
     for name, (said, _) in SAME.items():
         yield document(name, STATED), None, {"input": said}
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from websockets.typing import Origin, Subprotocol
 
 from api import keys
 from api.auth import Scope
+from api.graph.scopes import SCOPES
 from tests.databases import Template, opened
 from tests.http.following import Poster, a_socket, a_stream
 from tests.http.running import NOON, a_key
@@ -328,20 +330,50 @@ async def test_a_stream_of_events_tells_what_a_socket_does(live: Live, poster: P
         assert answer.status_code == 401
 
 
-async def test_without_the_scope_nothing_is_told(live: Live) -> None:
+FIELDS = {
+    "events": "events { id }",
+    "customerChanged": 'customerChanged(userId: "USER") { kind }',
+    "customersChanged": "customersChanged { kind }",
+}
+
+
+@pytest.mark.parametrize("scope", Scope)
+async def test_each_subscription_answers_keys_of_its_scope_and_no_others(
+    live: Live, poster: Poster, scope: Scope
+) -> None:
+    assert FIELDS.keys() == SCOPES["Subscription"].keys()
     async with opened(live.database_url) as database:
         tenant, _ = await keys.ensure_workspace(database, "default", NOON)
-        key = await a_key(database, tenant.workspace, Scope.INGEST, Scope.WRITE)
-    async with a_socket(live.url, key) as socket:
-        await socket.subscribe("1", TAIL)
-        assert (await socket.hear())["payload"][0]["extensions"]["code"] == "FORBIDDEN"
+        key = await a_key(database, tenant.workspace, scope)
+    async with writing(poster, f"scope-{scope}"), a_socket(live.url, key) as socket:
+        for name, needed in SCOPES["Subscription"].items():
+            field = FIELDS[name].replace("USER", f"scope-{scope}")
+            await socket.subscribe(name, f"subscription {{ {field} }}")
+            while (heard := await socket.hear())["id"] != name:
+                pass
+            if scope in {needed, Scope.ADMIN}:
+                assert heard["type"] == "next"
+                await socket.say(type="complete", id=name)
+            else:
+                assert heard["payload"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
-async def write_on(poster: Poster) -> None:
+async def write_on(poster: Poster, user: str) -> None:
     """Post one event after the other, until cancelled."""
     for number in itertools.count():
-        await poster.post(track("written", number))
+        await poster.post(track(user, number))
         await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def writing(poster: Poster, user: str) -> AsyncIterator[None]:
+    """See that there is always something to tell."""
+    task = asyncio.create_task(write_on(poster, user))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 async def test_what_a_revoked_key_follows_ends_within_5_seconds(live: Live, poster: Poster) -> None:
@@ -350,13 +382,12 @@ async def test_what_a_revoked_key_follows_ends_within_5_seconds(live: Live, post
     )
     secret, number = made["createApiKey"]["secret"], made["createApiKey"]["apiKey"]["id"]
     async with (
+        writing(poster, "written"),
         a_socket(live.url, secret) as socket,
         a_stream(live.url, secret, "subscription { events { id } }") as events,
     ):
         await socket.subscribe("1", 'subscription { customerChanged(userId: "nobody") { kind } }')
         await asyncio.sleep(0.2)
-        # Also where there is always something to tell.
-        writing = asyncio.create_task(write_on(poster))
         began = time.monotonic()
         await poster.ask(
             f'mutation {{ revokeApiKey(input: {{id: "{number}"}}) {{ userErrors {{ message }} }} }}'
@@ -364,7 +395,6 @@ async def test_what_a_revoked_key_follows_ends_within_5_seconds(live: Live, post
         assert await socket.code() == 4403
         *told, last, completed = [each async for each in events]
         assert time.monotonic() - began < 5
-        writing.cancel()
     assert told
     assert last[1]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert completed == ("complete", None)
