@@ -76,6 +76,17 @@ def test_what_is_asked_of_prometheus_is_there_with_these_labels(asked: str) -> N
     assert labels <= ADDED.union(*(known[name] for name in named))
 
 
+def test_each_number_is_on_the_dashboard() -> None:
+    asked = "\n".join(target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ()))  # fmt: skip
+    counted_as = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in counted().registry.collect()
+    }
+    assert {
+        name for name in counted_as if not re.search(rf"\b{name}(_bucket|_count)?\b", asked)
+    } == set()
+
+
 def test_the_page_tells_the_labels_of_each_metric() -> None:
     told = {
         name: set(re.findall(r"\w+", labels))
