@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from api.graph.failures import bad_input
 from api.graph.plan import Field, Leaf
 from api.graph.statement import Asked, Compiled
+from ingest.accept import Unreadable
 from ingest.explain import Explanation
 from models.connection import Queries
 from models.values import Micros, Workspace
@@ -36,7 +37,12 @@ async def answer(
     if not isinstance(leaf, Leaf):
         raise bad_input("`message` must not be null: send a whole message", field.node)
     message, seconds = leaf.read(asked.variables), until - time.monotonic()
-    found = await ingest.explain(asked.workspace, message, received_at=asked.now, seconds=seconds)
+    try:
+        found = await ingest.explain(
+            asked.workspace, message, received_at=asked.now, seconds=seconds
+        )
+    except Unreadable as error:
+        raise bad_input(f"`message` cannot be read: {error}", field.node) from None
     # A replica may not know yet what beats it.
     seconds = max(until - time.monotonic(), 0)
     arguments = compiled.arguments(replace(asked, explained=found))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest import clock
+from ingest import canonical, clock
 from ingest.accept import Ingest
 from ingest.advice import ADVICE
 from ingest.explain import Explanation
@@ -156,6 +156,14 @@ async def test_what_the_doors_would_hold_is_said_with_reason_and_advice(
     assert (found["outcome"], found["reason"]) == ("QUARANTINED", reason)
     assert found["notes"][-1] == ADVICE[Reason(reason)]
     assert found["effects"] == []
+
+
+async def test_a_message_too_deep_to_be_read_is_the_callers_fault(empty: Asking) -> None:
+    query = "query($message: JSON!) { explain(message: $message) { outcome } }"
+    message: Any = "core"
+    for _ in range(canonical.DEPTH_READ_MAX + 1):
+        message = [message]
+    assert await empty.code(query, {"message": message}) == "BAD_USER_INPUT"
 
 
 async def test_a_delete_says_what_it_would_erase(empty: Asking) -> None:
