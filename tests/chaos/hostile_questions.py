@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,27 +37,38 @@ _SHAPES: Mapping[str, Callable[[random.Random], Any]] = {
 }
 
 
-def question(rng: random.Random) -> bytes:
-    """Return a query, mutation or subscription of any field, its arguments as their types ask, or nearly."""
+_DOCUMENTS = 500
+"""So many are asked again and again with other values, as those of real pages are."""
+
+
+def question(rng: random.Random, fashion: int) -> bytes:
+    """Return a query, mutation or subscription of any field, its arguments as their types ask, or nearly.
+
+    The documents are those of a fashion: compiling one takes ten times as long as answering it.
+    """
+    document, kinds = _document(fashion, rng.randrange(_DOCUMENTS))
+    variables = {f"v{place}": _shaped(rng, kind, 0) for place, kind in enumerate(kinds)}
+    return encode({"query": document, "variables": variables, "operationName": "Q"})
+
+
+@lru_cache(_DOCUMENTS)
+def _document(fashion: int, number: int) -> tuple[str, Sequence[GraphQLInputType]]:
+    """Return a document and the types of its variables."""
+    rng = random.Random(f"{fashion}/{number}")
     schema = _schema()
     roots = (schema.query_type, schema.query_type, schema.mutation_type, schema.subscription_type)
     root = rng.choice(roots)
     assert root is not None
-    declared: list[str] = []
-    variables: dict[str, Any] = {}
-    selection = _selection(rng, root, declared, variables, 0)
-    kind = {schema.mutation_type: "mutation", schema.subscription_type: "subscription"}
-    head = f"({', '.join(declared)})" if declared else ""
-    document = f"{kind.get(root, 'query')} Q{head} {selection}"
-    return encode({"query": document, "variables": variables, "operationName": "Q"})
+    kinds: list[GraphQLInputType] = []
+    selection = _selection(rng, root, kinds, 0)
+    operation = {schema.mutation_type: "mutation", schema.subscription_type: "subscription"}
+    declared = ", ".join(f"$v{place}: {kind}" for place, kind in enumerate(kinds))
+    head = f"({declared})" if kinds else ""
+    return f"{operation.get(root, 'query')} Q{head} {selection}", kinds
 
 
 def _selection(
-    rng: random.Random,
-    owner: GraphQLObjectType,
-    declared: list[str],
-    variables: dict[str, Any],
-    depth: int,
+    rng: random.Random, owner: GraphQLObjectType, kinds: list[GraphQLInputType], depth: int
 ) -> str:
     """Return one or two fields of a type, and what they lead to."""
     words = ["__typename"] if depth else []
@@ -66,27 +77,20 @@ def _selection(
         given = []
         for key, argument in field.args.items():
             if isinstance(argument.type, GraphQLNonNull) or rng.random() < 0.4:
-                variable = f"v{len(declared)}"
-                declared.append(f"${variable}: {argument.type}")
-                variables[variable] = _shaped(rng, argument.type, 0)
-                given.append(f"{key}: ${variable}")
-        inner = get_named_type(field.type)
-        words.append(
-            f"f{len(words)}_{depth}: {name}"
-            + (f"({', '.join(given)})" if given else "")
-            + _below(rng, inner, declared, variables, depth)
-        )
+                given.append(f"{key}: $v{len(kinds)}")
+                kinds.append(argument.type)
+        below = _below(rng, get_named_type(field.type), kinds, depth)
+        arguments = f"({', '.join(given)})" if given else ""
+        words.append(f"f{len(words)}_{depth}: {name}{arguments}{below}")
     return f"{{ {' '.join(words)} }}"
 
 
-def _below(
-    rng: random.Random, inner: Any, declared: list[str], variables: dict[str, Any], depth: int
-) -> str:
+def _below(rng: random.Random, inner: Any, kinds: list[GraphQLInputType], depth: int) -> str:
     if is_leaf_type(inner):
         return ""
     if depth >= _DEPTH_MAX or not isinstance(inner, GraphQLObjectType):
         return " { __typename }"
-    return " " + _selection(rng, inner, declared, variables, depth + 1)
+    return " " + _selection(rng, inner, kinds, depth + 1)
 
 
 def _shaped(rng: random.Random, kind: GraphQLInputType, depth: int) -> Any:

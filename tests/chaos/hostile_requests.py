@@ -83,8 +83,11 @@ class Hostile(NamedTuple):
     body: bytes
 
 
-def request(rng: random.Random, keys: Sequence[str]) -> Hostile:
-    """Return a hostile request, with one of these keys or with none that works."""
+def request(rng: random.Random, keys: Sequence[str], fashion: int = 0) -> Hostile:
+    """Return a hostile request, with one of these keys or with none that works.
+
+    Its `fashion` is what documents of the schema it may ask.
+    """
     match rng.randrange(20):
         case 0:
             return _page(rng, keys)
@@ -93,7 +96,7 @@ def request(rng: random.Random, keys: Sequence[str]) -> Hostile:
         case 9:
             return _get(rng, keys)
         case 10 | 11 | 12:
-            made = rng.choice((question, question, question, _persisted))(rng)
+            made = question(rng, fashion) if rng.random() < 0.8 else _persisted(rng)
             return _post(rng, "/graphql", made, keys)
         case _:
             return _post(rng, "/graphql", _question(rng), keys)
