@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+import asyncpg
 import pytest
 
 from ingest.accept import Door, Ingest
@@ -70,14 +71,71 @@ async def test_hot_customers_lose_no_write_and_no_two_writers_wait_for_each_othe
     for ingest, database in zip(writers, databases, strict=True):
         await ingest.close()
         await database.close()
-    # The server counts those it had to break; the order of the locks leaves it none.
-    rows = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert await postgres_template.ask(url, rows) == 0
+    assert await _deadlocks(postgres_template, url) == 0
     assert len(state["receipts"]) == 80 * 10
     for user in range(5):
         assert len(state["customers"][f"user:u{user}"]["traits"]) == 80
     for group in range(3):
         assert len(state["accounts"][f"g{group}"]["traits"]) == 80
+
+
+async def test_who_names_the_same_customers_in_another_order_waits_and_is_not_waited_for(
+    postgres_template: PostgresTemplate,
+) -> None:
+    url = await asyncio.to_thread(postgres_template.copy)
+    await _plan_as_for_many_rows(postgres_template, url)
+    users = [f"u{number}" for number in range(9)]
+    async with AsyncExitStack() as stack:
+        writers = [await stack.enter_async_context(opened(url)) for _ in range(2)]
+        await save_batches(writers[0], [_named(users, "first")])
+        # Somebody has the one in the middle, until both have come as far as they can.
+        holder = await asyncpg.connect(url.replace("+asyncpg", ""))
+        stack.push_async_callback(holder.close)
+        await holder.execute("BEGIN; SELECT 1 FROM identities WHERE identifier = 'u4' FOR UPDATE")
+        orders = zip(writers, (users, users[::-1]), ("one", "other"), strict=True)
+        writing = [
+            asyncio.create_task(save_batches(writer, [_named(order, name)]))
+            for writer, order, name in orders
+        ]
+        await _until(postgres_template, url, _WAITING, len(writing))
+        await holder.execute("ROLLBACK")
+        await asyncio.gather(*writing)
+        state = await dump(writers[0], DEFAULT)
+    assert await _deadlocks(postgres_template, url) == 0
+    assert len(state["receipts"]) == 3 * len(users)
+
+
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND wait_event_type = 'Lock'"
+)
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid()"
+)
+
+
+def _named(users: Sequence[str], name: str) -> list[Delivery]:
+    """Return a batch that names these customers in this order."""
+    body = {"type": "identify", "traits": {name: 1}}
+    return [
+        Delivery({**body, "userId": user, "messageId": f"{name}-{user}"}, NOW) for user in users
+    ]
+
+
+async def _until(template: PostgresTemplate, url: str, sql: str, answer: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if await template.ask(url, sql) == answer:
+                break
+            await asyncio.sleep(0.05)
+
+
+async def _deadlocks(template: PostgresTemplate, url: str) -> object:
+    """Return how many the server had to break: whoever was in one says so when it goes."""
+    await _until(template, url, _OTHERS, 0)
+    rows = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    return await template.ask(url, rows)
 
 
 async def _plan_as_for_many_rows(template: PostgresTemplate, url: str) -> None:
