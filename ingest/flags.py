@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from ingest import pack
 from ingest.fold import Profile, Run, intervals
@@ -72,22 +72,20 @@ async def write(
 
 
 async def remove(
-    tx: Transaction, workspace: Workspace, entity: Entity, owner: int, keep: Iterable[str]
+    tx: Transaction, workspace: Workspace, entity: Entity, kept: Mapping[int, Container[str]]
 ) -> None:
-    """Remove the flags of one owner that a new fold no longer has."""
-    kept = set(keep)
-    rows = await tx.lookup(
-        "flags", ("audience_id",), _FLAG_KEY[:2], workspace.id, [(int(entity), owner)]
+    """Remove those flags of owners that are not among the keys which each keeps."""
+    owners = [(int(entity), owner) for owner in sorted(kept)]
+    columns = ("owner_id", "audience_id")
+    rows = await tx.lookup("flags", columns, _FLAG_KEY[:2], workspace.id, owners)
+    numbers = sorted({(audience,) for _, audience in rows})
+    names: dict[int, str] = dict(
+        await tx.lookup("audiences", ("id", "key"), ("id",), workspace.id, numbers)
     )
-    numbers = sorted({(row[0],) for row in rows})
-    named = await tx.lookup("audiences", ("id", "key"), ("id",), workspace.id, numbers)
-    lost = [number for number, key in named if key not in kept]
-    await tx.delete(
-        "flags", _FLAG_KEY, workspace.id, [(int(entity), owner, number) for number in lost]
-    )
-    await tx.delete(
-        "intervals", _INTERVAL_KEY[:2], workspace.id, [(number, owner) for number in lost]
-    )
+    lost = sorted((owner, number) for owner, number in rows if names[number] not in kept[owner])
+    await tx.delete("flags", _FLAG_KEY, workspace.id, [(int(entity), *one) for one in lost])
+    spans = [(number, owner) for owner, number in lost]
+    await tx.delete("intervals", _INTERVAL_KEY[:2], workspace.id, spans)
 
 
 async def remove_owners(

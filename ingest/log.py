@@ -89,6 +89,15 @@ async def read_about(
     return found
 
 
+async def count_about(
+    tx: Transaction, workspace: Workspace, by: str, numbers: Iterable[int]
+) -> Counter[int]:
+    """Return how many events there are about each of these identities or accounts."""
+    keys = [(number,) for number in sorted(set(numbers))]
+    rows = await tx.lookup("events", (by,), (by,), workspace.id, keys)
+    return Counter(number for (number,) in rows)
+
+
 async def shared(tx: Transaction, workspace: Workspace, batch: Iterable[Fresh]) -> frozenset[str]:
     """Return those messageIds of a stored batch under which there are several events."""
     # The index finds them by a hash of the messageId; the text decides.

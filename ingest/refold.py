@@ -1,12 +1,21 @@
-"""Fold a customer or an account again from the log, where a join does not suffice."""
+"""Fold customers and accounts again from the log, where a join does not suffice."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from ingest import flags, log
 from ingest.fold import Account, Customer, Membership
 from ingest.meaning import Meaning, Place, meaning
 from ingest.working import Company, Person, Working
 from models.values import Entity, Message, Micros
+
+Owner = TypeVar("Owner", Person, Company)
+
+EVENTS_MAX = 5_000
+"""Events of several customers or accounts that are at hand at once, some 10 MB."""
 
 
 class Inexact(Exception):
@@ -16,11 +25,30 @@ class Inexact(Exception):
 async def refold(working: Working) -> None:
     """Fold again all that is marked, so that it holds what the log says and nothing else."""
     companies = [company for company in working.companies.values() if company.refold]
-    for company in companies:
-        await _refold_company(working, company)
+    numbers = {company.id: company.id for company in companies}
+    for some in await _parts(working, "account_id", companies, numbers):
+        await _refold_companies(working, some)
     people = [person for person in working.people.values() if person.refold]
-    for person in people:
-        await _refold_person(working, person)
+    identities = await working.load_identities_of(person.id for person in people)
+    owners = {identity.id: identity.customer for identity in identities}
+    for part in await _parts(working, "whom", people, owners):
+        await _refold_people(working, part)
+
+
+def parts(
+    owners: list[Owner], counts: Mapping[int, int], most: int = EVENTS_MAX
+) -> Iterator[list[Owner]]:
+    """Yield customers or accounts in parts of at most so many events; who has more is one of their own."""
+    part: list[Owner] = []
+    events = 0
+    for one in owners:
+        events += counts[one.id]
+        if part and events > most:
+            yield part
+            part, events = [], counts[one.id]
+        part.append(one)
+    if part:
+        yield part
 
 
 def take_place(place: Membership, said: Meaning, message: Message, deletion: Micros | None) -> bool:
@@ -30,42 +58,55 @@ def take_place(place: Membership, said: Meaning, message: Message, deletion: Mic
     return place.remove(message.stamp)
 
 
-async def _refold_company(working: Working, company: Company) -> None:
-    fold = Account()
-    events = await log.read_about(working.tx, working.workspace, "account_id", [company.id])
-    for event in events:
-        _must(exact=fold.take(meaning(event), event.stamp))
-    await flags.remove(working.tx, working.workspace, Entity.ACCOUNT, company.id, fold.flags)
-    company.fold, company.refold = fold, False
+async def _parts(
+    working: Working, by: str, marked: list[Owner], owners: Mapping[int, int]
+) -> list[list[Owner]]:
+    """Return those that are marked in parts of so few events that they fit into memory."""
+    if len(marked) <= 1:
+        # Whoever is alone is folded whole, and need not be counted.
+        return [marked] if marked else []
+    counts: Counter[int] = Counter()
+    for number, count in (await log.count_about(working.tx, working.workspace, by, owners)).items():
+        counts[owners[number]] += count
+    return list(parts(marked, counts))
 
 
-async def _refold_person(working: Working, person: Person) -> None:
-    identities = await working.load_identities_of([person.id])
-    numbers = [identity.id for identity in identities]
-    events = await log.read_about(working.tx, working.workspace, "whom", numbers)
-    said = [(event, meaning(event)) for event in events]
-    placed = {said_.group_id for _, said_ in said if said_.place is not Place.NONE}
-    await working.load_companies(group for group in placed if group is not None)
-    fold = Customer(alias=person.fold.alias)
-    places: dict[int, Membership] = {}
-    for event, stated in said:
-        _must(exact=fold.take(stated, event.stamp))
-        if stated.place is not Place.NONE and stated.group_id is not None:
-            company = working.by_group[stated.group_id]
-            place = places.setdefault(company.id, Membership())
-            _must(exact=take_place(place, stated, event, company.fold.deleted))
-    await _replace(working, person, fold, places)
-
-
-async def _replace(
-    working: Working, person: Person, fold: Customer, places: dict[int, Membership]
-) -> None:
+async def _refold_companies(working: Working, companies: list[Company]) -> None:
     tx, workspace = working.tx, working.workspace
-    if person.stored:
-        await flags.remove(tx, workspace, Entity.CUSTOMER, person.id, fold.flags)
-        await tx.delete("memberships", ("customer_id",), workspace.id, [(person.id,)])
-    working.places[person.id] = places
-    person.fold, person.refold = fold, False
+    folds = {company.id: Account() for company in companies}
+    for event in await log.read_about(tx, workspace, "account_id", folds):
+        company = working.by_group[event.group_id or ""]
+        _must(exact=folds[company.id].take(meaning(event), event.stamp))
+    kept = {number: fold.flags for number, fold in folds.items()}
+    await flags.remove(tx, workspace, Entity.ACCOUNT, kept)
+    for company in companies:
+        company.fold, company.refold = folds[company.id], False
+
+
+async def _refold_people(working: Working, people: list[Person]) -> None:
+    tx, workspace = working.tx, working.workspace
+    numbers = [one.id for person in people for one in working.held_of(person.id)]
+    events = await log.read_about(tx, workspace, "whom", numbers)
+    said = [(event, meaning(event)) for event in events]
+    placed = {states.group_id for _, states in said if states.place is not Place.NONE}
+    await working.load_companies(group for group in placed if group is not None)
+    for person in people:
+        person.fold, person.refold = Customer(alias=person.fold.alias), False
+        working.places[person.id] = {}
+    for event, states in said:
+        if event.subject is not None:
+            _take(working, working.person_of(event.subject), event, states)
+    stored = {person.id: person.fold.flags for person in people if person.stored}
+    await flags.remove(tx, workspace, Entity.CUSTOMER, stored)
+    await tx.delete("memberships", ("customer_id",), workspace.id, [(one,) for one in stored])
+
+
+def _take(working: Working, person: Person, event: Message, states: Meaning) -> None:
+    _must(exact=person.fold.take(states, event.stamp))
+    if states.place is not Place.NONE and states.group_id is not None:
+        company = working.by_group[states.group_id]
+        place = working.place(person.id, company.id)
+        _must(exact=take_place(place, states, event, company.fold.deleted))
 
 
 def _must(*, exact: bool) -> None:
