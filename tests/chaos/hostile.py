@@ -23,9 +23,9 @@ _TIMEOUT = b'"code":"TIMEOUT"'
 
 # Enough that who waits for a commit keeps nobody waiting.
 _AT_ONCE = 16
-_OF_A_DATABASE = 10_000
-_PROCESSES = 6
-_OF_A_ROUND = 2 * _PROCESSES * _OF_A_DATABASE
+_OF_A_DATABASE = 4_000
+_PROCESSES = 8
+_OF_A_ROUND = _PROCESSES * _OF_A_DATABASE
 _FAULTS = (b'"code":"INTERNAL"', b"Traceback (most recent call last)")
 
 

@@ -37,7 +37,7 @@ _SHAPES: Mapping[str, Callable[[random.Random], Any]] = {
 }
 
 
-_DOCUMENTS = 500
+_DOCUMENTS = 100
 """So many are asked again and again with other values, as those of real pages are."""
 
 
