@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -32,6 +32,7 @@ from api.graph.compile import Renders, compile_field, compile_plan
 from api.graph.failures import Code, Failure, bad_input
 from api.graph.lru import Lru
 from api.graph.plan import Field, Plan, plan
+from api.graph.request import JSON, GraphRequest, Malformed, Parameters
 from api.graph.statement import Compiled
 from api.graph.variants import Statement
 from api.limits import GraphLimits
@@ -43,6 +44,12 @@ DOCUMENTS_MAX = 1_000
 
 SHAPES_MAX = 50
 """Statements kept for one document: one for each structure of its variables."""
+
+REPEATED_MAX = 500
+"""Requests kept ready as they came, for pages ask the same again and again."""
+
+REPEATED_BYTES_MAX = 4_096
+"""Bytes of the body of such a request: with all of them, some megabytes."""
 
 ERRORS_MAX = 20
 """Errors told of one request; the rest would be more of the same."""
@@ -98,6 +105,14 @@ class Document:
         """Return the name of the operation, None where it has none."""
         return None if self.operation.name is None else self.operation.name.value
 
+    def check_allowed(self, request: GraphRequest) -> None:
+        """Raise Failure or Malformed for what is not answered to a request of this kind."""
+        if self.kind is OperationType.SUBSCRIPTION:
+            told = "subscriptions need a WebSocket or server-sent events"
+            raise Failure(Code.BAD_USER_INPUT, told)
+        if self.kind is OperationType.MUTATION and request.method == "GET":
+            raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))
+
     def variables(self, given: Mapping[str, Any]) -> VariableValues:
         """Return the variables as their types read them; raise Invalid where they cannot."""
         texts = self._texts
@@ -141,6 +156,38 @@ def _texts(
             return None
         found[signature.name] = signature
     return found
+
+
+class Understood(NamedTuple):
+    """What a request asks for, made ready."""
+
+    asked: Parameters
+    document: Document
+    variables: VariableValues
+    ready: Ready
+
+
+class Repeated:
+    """Queries understood earlier, by the bytes of their bodies: whose they were does not matter."""
+
+    def __init__(self) -> None:
+        self._known: Lru[bytes, Understood] = Lru(REPEATED_MAX)
+
+    def find(self, request: GraphRequest) -> Understood | None:
+        """Return what a request asks for, if the same was asked before."""
+        if request.method != "POST" or request.content_type != JSON:
+            return None
+        return self._known.find(request.body)
+
+    def keep(self, request: GraphRequest, understood: Understood) -> None:
+        """Keep what a request asks for, unless that could be another time something else."""
+        # What a hash stands for is each workspace's own; a mutation may do with its input as it likes.
+        if understood.asked.document.id is None and (
+            understood.document.kind is OperationType.QUERY
+            and request.method == "POST"
+            and len(request.body) <= REPEATED_BYTES_MAX
+        ):
+            self._known.keep(request.body, understood)
 
 
 class Documents:

@@ -19,7 +19,7 @@ from api.graph import cost, rehearsing, spans, stating
 from api.graph.acting import Act, Desk, Done, States
 from api.graph.apart import in_order, introspect, is_explain, is_introspection
 from api.graph.compile import renders
-from api.graph.document import Document, Documents, Invalid, Ready
+from api.graph.document import Document, Documents, Invalid, Ready, Repeated, Understood
 from api.graph.failures import Code, Failure, bad_input, code_of
 from api.graph.ids import KEY_BYTES
 from api.graph.past import Past
@@ -97,6 +97,7 @@ class Graph:
         self.metrics = metrics or Metrics()
         self.traces = traces
         self.kept = Kept()
+        self._repeated = Repeated()
         self.past = Past()
         built = schema()
         self.documents = Documents(built, renders(built), reading(database.collation), limits)
@@ -108,7 +109,7 @@ class Graph:
 
     async def _told(self, request: GraphRequest, kind: bytes) -> Answer:
         try:
-            return await self._answer(read(request, self.limits.body_bytes_max), request, kind)
+            return await self._answer(request, kind)
         except Malformed as error:
             self._count([bad_input(str(error))])
             return malformed(error, kind)
@@ -119,11 +120,8 @@ class Graph:
         except Exception as error:  # noqa: BLE001 (the outermost edge of GraphQL)
             return self._refused([told(error, request.request_id)], kind)
 
-    async def _answer(self, asked: Parameters, request: GraphRequest, kind: bytes) -> Answer:
-        document = self.document(asked, request)
-        _check_allowed(document, request)
-        variables = document.variables(asked.variables)
-        ready = document.ready(variables)
+    async def _answer(self, request: GraphRequest, kind: bytes) -> Answer:
+        asked, document, variables, ready = self._understand(request)
         self.check_scopes(ready, request)
         if asked.document.id is not None:
             self.kept.keep(request.caller.workspace.id, asked.document)
@@ -141,6 +139,19 @@ class Graph:
                 [told(error, request.request_id)], kind, {"cost": self._cost(ready)}
             )
         return Answer(200, kind, f'{{"data":{text},{self._extensions(ready)}}}'.encode())
+
+    def _understand(self, request: GraphRequest) -> Understood:
+        """Return what a request asks for; raise Malformed, Failure or Invalid where that may not be."""
+        # Which documents are registered depends on who asks, so there each request is read.
+        found = self._repeated.find(request) if self.registered is None else None
+        if found is None:
+            asked = read(request, self.limits.body_bytes_max)
+            document = self.document(asked, request)
+            document.check_allowed(request)
+            variables = document.variables(asked.variables)
+            found = Understood(asked, document, variables, document.ready(variables))
+            self._repeated.keep(request, found)
+        return found
 
     def document(self, asked: Parameters, request: GraphRequest) -> Document:
         """Return the document that is asked for; raise Failure or Invalid where it may not run."""
@@ -383,11 +394,3 @@ def told(error: Exception, request_id: str) -> Failure:
             log.error("graphql_failed", request_id=request_id, exc_info=error)
             advice = f"the fault is ours; it is in the log under request {request_id}"
             return Failure(Code.INTERNAL, advice, requestId=request_id)
-
-
-def _check_allowed(document: Document, request: GraphRequest) -> None:
-    if document.kind is OperationType.SUBSCRIPTION:
-        raise Failure(Code.BAD_USER_INPUT, "subscriptions need a WebSocket or server-sent events")
-    mutates = document.kind is OperationType.MUTATION
-    if mutates and request.method == "GET":
-        raise Malformed(405, "mutations are sent by POST", ((b"allow", b"POST"),))

@@ -19,14 +19,24 @@ class Lru(Generic[Key, Made]):
 
     def get(self, key: Key, make: Callable[[], Made]) -> Made:
         """Return what `make` makes, or made earlier; what it raises is not kept."""
+        found = self.find(key)
+        if found is None:
+            found = make()
+            self.keep(key, found)
+        return found
+
+    def find(self, key: Key) -> Made | None:
+        """Return what was made earlier; None where it was not, or is not kept any more."""
         found = self._made.get(key)
         if found is not None:
             self._made.move_to_end(key)
-            return found
-        found = self._made[key] = make()
+        return found
+
+    def keep(self, key: Key, made: Made) -> None:
+        """Keep what was made."""
+        self._made[key] = made
         if len(self._made) > self._count_max:
             self._made.popitem(last=False)
-        return found
 
     def __len__(self) -> int:
         return len(self._made)

@@ -117,6 +117,8 @@ async def test_what_cannot_run_is_not_kept(plain: Asking) -> None:
 async def test_another_workspace_does_not_learn_what_is_asked_here(plain: Asking) -> None:
     other = replace(plain, workspace=Workspace(2, "other"))
     await by_hash(plain, query=QUERY)
+    # The same bytes, which were understood a moment ago.
+    assert await by_hash(plain) == NOBODY
     assert code(await by_hash(other)) == "PERSISTED_QUERY_NOT_FOUND"
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from api.auth import Scope
 from api.graph.execute import Graph
 from api.limits import GraphLimits
 from ingest.accept import Busy
 from models.connection import TimedOut, Unavailable
+from models.values import Workspace
 from tests.graph.graphs import MESSAGE_BYTES_MAX, Asking
 from tests.graph.test_limits import nested
 
@@ -148,6 +151,20 @@ async def test_get_asks_and_never_states(asking: Asking) -> None:
         "variables={}",
     ):
         assert (await asking.send(method="GET", query_string=bad.encode())).status == 400
+
+
+async def test_what_was_asked_before_is_answered_anew_and_to_whom_may_know(empty: Asking) -> None:
+    query = "query($id: String!) { customer(userId: $id) { userId } customers { totalCount } }"
+    variables = {"id": "u1"}
+    assert (await empty.get(query, variables))["customers"] == {"totalCount": 0}
+    await empty.deliver([{"type": "identify", "userId": user} for user in ("u1", "u2")])
+    found = await empty.get(query, variables)
+    assert found == {"customer": {"userId": "u1"}, "customers": {"totalCount": 2}}
+    assert (await empty.get(query, {"id": "u2"}))["customer"] == {"userId": "u2"}
+    stranger = replace(empty, scopes=frozenset({Scope.INGEST}))
+    assert await stranger.code(query, variables) == "FORBIDDEN"
+    neighbour = replace(empty, workspace=Workspace(2, "other"))
+    assert (await neighbour.get(query, variables))["customer"] is None
 
 
 async def test_an_operation_is_chosen_by_its_name(asking: Asking) -> None:
