@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.http.following import a_socket, a_stream
 from tests.http.serving import run, serving
 
 ADMIN = "the admin key of this test".replace(" ", "-")
@@ -75,6 +77,27 @@ def test_what_was_traced_is_sent_by_the_time_it_has_stopped(tmp_path: Path, name
             assert served.stop() == 0
     assert collector.services == {name}
     assert {"POST /segment", "commit"} <= collector.names
+
+
+async def follow(url: str) -> None:
+    """Ask in a WebSocket, and follow the log in a stream until something is heard."""
+    async with a_socket(url, ADMIN) as socket:
+        await socket.subscribe("1", "query InSocket { viewer { scopes } }")
+        assert await socket.next("viewer") == {"scopes": ["ADMIN"]}
+    async with a_stream(url, ADMIN, 'subscription { events(after: "0") { name } }') as told:
+        _, heard = await anext(told)
+        assert heard["data"] == {"events": {"name": "Opened"}}
+
+
+def test_what_is_followed_goes_on_as_without_traces(tmp_path: Path) -> None:
+    with collecting() as collector:
+        with serving(tmp_path, settings=collector.settings) as served:
+            served.post("/segment", ADMIN, TRACK)
+            asyncio.run(follow(served.url))
+            assert served.stop() == 0
+        logged = served.logged()
+    assert {"GraphQL Query: InSocket", "POST /graphql live"} <= collector.names
+    assert "error" not in logged, logged
 
 
 def test_a_collector_that_does_not_answer_keeps_nobody_waiting(tmp_path: Path) -> None:
