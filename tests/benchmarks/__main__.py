@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.benchmarks import imports, report
+from tests.benchmarks import aged, imports, report
 from tests.benchmarks.comparison import Broken, Sizes
 from tests.benchmarks.run import QUICK, measure, sync_ms
 from tests.benchmarks.servers import NotServing
@@ -36,6 +36,14 @@ Measure Calyx beside services that do the same in the usual way, and print one t
           beside the same SQL in a bare ASGI application, which is the limit, Strawberry with
           dataloaders, mercurius with graphql-jit and PostGraphile. `all` leaves it out. With
           --many 1000000 what must not take longer on more customers is measured on these, too.
+
+  age     What is left of the rate of an empty database on one of 10,000, 100,000, 300,000 and
+          1,000,000 customers (--customers) with three events each (--events), any of whom may be
+          next; and bytes written and stored for each event, and memory. `all` leaves it out.
+
+  limits  Arrivals that do not wait for answers, at 50 % and 90 % of what is carried; a disk with
+          slower syncs; a bare ASGI application and bare inserts; ten times too much. `all` leaves
+          it out.
 
   import  Events a second of `calyx import`, from its first line to its last commit: an archive of
           1,000,000 into an empty database, then another into the filled one, on SQLite and on
@@ -87,7 +95,20 @@ def _measured(asked: argparse.Namespace, room: Path) -> str:
         customers = asked.customers or (QUICK.customers if asked.quick else imports.CUSTOMERS)
         found = imports.measure(events, customers, room, _say)
         return report.render_imports(found, sync_ms(room))
+    if asked.what == "age":
+        return _aged(asked, room)
     return report.render(measure(asked.what, _sizes(asked), room, _say, installs=not asked.quick))
+
+
+def _aged(asked: argparse.Namespace, room: Path) -> str:
+    customers = asked.customers or (QUICK.customers if asked.quick else max(aged.SIZES))
+    events = asked.events or aged.EVENTS_EACH * customers
+    sizes = _sizes(asked)
+    found = aged.measure(customers, events, sizes, room, _say)
+    told = report.render_ages(found, sizes, sync_ms(room))
+    if asked.record:
+        told = f"{report.draw_ages(found, datetime.now(UTC).date())}\n\n{told}"
+    return told
 
 
 def _sizes(asked: argparse.Namespace) -> Sizes:
@@ -110,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=["ingest", "read", "dashboards", "import", "all"],
+        choices=["ingest", "age", "limits", "read", "dashboards", "import", "all"],
         default="all",
         help="default: all",
     )
@@ -125,8 +146,10 @@ def _parser() -> argparse.ArgumentParser:
         "--customers",
         type=_positive(int),
         metavar="N",
-        help="customers in the database that is read; default: 20,000, of dashboards 100,000",
+        help="customers in the database that is read; default: 20,000, of dashboards 100,000, of age"
+        " up to 1,000,000",
     )
+    add("--events", type=_positive(int), metavar="N", help="events in it, of age; default: 3 each")
     add(
         "--many",
         type=_positive(int),

@@ -45,6 +45,8 @@ class Load:
     authorization: str
     connections: int
     what: Messages | Requests
+    a_second: float | None = None
+    """How many bodies are due, answered or not; without it, each connection waits for its answer."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def put_under_load(
         what=load.what,
         core=core,
         database_pid=database_pid,
+        a_second=load.a_second,
     )
     ended = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.load"],

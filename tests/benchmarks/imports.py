@@ -18,7 +18,7 @@ import msgspec
 from tests.benchmarks import stores
 from tests.benchmarks.comparison import Broken, Say
 from tests.benchmarks.load import cpu_seconds
-from tests.benchmarks.messages import stamp, stream
+from tests.benchmarks.messages import Whom, stamp, stream
 from tests.benchmarks.servers import environment
 from tests.postgres import Missing
 
@@ -75,11 +75,13 @@ def measure(events: int, customers: int, folder: Path, say: Say) -> Imports:
     return found
 
 
-def write_archive(file: Path, number: int, events: int, customers: int) -> None:
+def write_archive(
+    file: Path, number: int, events: int, customers: int, whom: Whom = Whom.ZIPF
+) -> None:
     """Write an archive whose events come after those of the one before it."""
     first = _FIRST + number * events * _BETWEEN
     with file.open("wb") as archive:
-        for place, message in enumerate(islice(stream(number, customers), events)):
+        for place, message in enumerate(islice(stream(number, customers, whom), events)):
             at = (first + place * _BETWEEN).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
             message_id = b"archive-%d-%08d" % (number, place)
             archive.write(stamp(msgspec.json.encode(message), message_id, at) + b"\n")
@@ -92,7 +94,7 @@ def _into(
     url = store.new()
     for into, file in zip(("empty", "filled"), files, strict=True):
         say(f"importing into {name}, {into}")
-        done = _import(name, into, url, file, store.pid)
+        done = import_one(name, into, url, file, store.pid)
         say(f"{name}, {into}: {done.events / done.seconds:,.0f} events/s")
         yield done
     counted = {table: store.count(url, table) for table in _COUNTED}
@@ -103,7 +105,8 @@ def _into(
     store.drop(url)
 
 
-def _import(name: str, into: str, url: str, file: Path, database: int | None) -> Imported:
+def import_one(name: str, into: str, url: str, file: Path, database: int | None) -> Imported:
+    """Import an archive into the database at `url`; raise Broken if that fails."""
     cpu, own = _cpu_of_children(), 0.0 if database is None else cpu_seconds(database)
     ended = subprocess.run(
         [sys.executable, "-m", "api.cli", "import", str(file), "--json"],

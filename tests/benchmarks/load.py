@@ -37,7 +37,7 @@ class Messages(msgspec.Struct, frozen=True, tag=True):
     seed: int
     customers: int
     batch: int | None = None
-    in_turn: bool = False
+    whom: messages.Whom = messages.Whom.ZIPF
     drafts: int = 10_000
     """How many different messages there are: they are sent over and over, each time as new ones."""
 
@@ -49,9 +49,7 @@ class Messages(msgspec.Struct, frozen=True, tag=True):
     def bodies(self) -> Iterator[bytes]:
         """Return bodies without end."""
         # Made before the first is asked for, so that the warm-up is not spent on it.
-        return self._stamped(
-            messages.templates(self.seed, self.customers, self.drafts, in_turn=self.in_turn)
-        )
+        return self._stamped(messages.templates(self.seed, self.customers, self.drafts, self.whom))
 
     def _stamped(self, drafts: list[bytes]) -> Iterator[bytes]:
         # Not seeded: a second run against one server sends new messages, not known ones.
@@ -96,6 +94,8 @@ class Plan(msgspec.Struct, frozen=True):
     what: Messages | Requests
     core: int | None = None
     database_pid: int | None = None
+    a_second: float | None = None
+    """How many bodies are due, whether or not there were answers; without it, each waits for an answer."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -138,7 +138,13 @@ class Run:
         self._answered_in_all = 0
         self._begun: Times | None = None
         self._ended: Times | None = None
-        self._warm_at = time.perf_counter() + plan.warm_up_seconds
+        begun = time.perf_counter()
+        self._warm_at = begun + plan.warm_up_seconds
+        self._dues = None if plan.a_second is None else itertools.count(begun, 1 / plan.a_second)
+
+    def due(self) -> float:
+        """Return when the next request is to be sent, which may have been a while ago."""
+        return time.perf_counter() if self._dues is None else next(self._dues)
 
     def request(self) -> bytes | None:
         """Return the next request as bytes; None once the time is over."""
@@ -147,8 +153,8 @@ class Run:
         body = next(self._bodies)
         return self._head + str(len(body)).encode() + _HEAD_END + body
 
-    def answered(self, sent_at: float, *, failure: bytes | None) -> None:
-        """Count one answer."""
+    def answered(self, due_at: float, *, failure: bytes | None) -> None:
+        """Count the answer to what was due then."""
         now = time.perf_counter()
         well = failure is None
         if failure is not None and not self._failures:
@@ -160,7 +166,7 @@ class Run:
                 self._begun = self._times(now)
         elif self._ended is None:
             if well:
-                self._latencies.append(now - sent_at)
+                self._latencies.append(now - due_at)
             # Who does answer, but hardly ever, is measured until it has.
             told = self._latencies or not self._answered_in_all
             if told and now - self._begun.wall >= self._plan.seconds:
@@ -197,16 +203,18 @@ class Run:
 
 
 async def keep_asking(run: Run, port: int) -> None:
-    """Send, wait for the answer, and send again, over one connection, until it is over."""
+    """Send what is due, wait for the answer, and send again, over one connection, until it is over."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_ANSWER_BYTES_MAX)
     while (request := run.request()) is not None:
-        sent_at = time.perf_counter()
+        due_at = run.due()
+        if (early := due_at - time.perf_counter()) > 0:
+            await asyncio.sleep(early)
         writer.write(request)
         head = await reader.readuntil(_HEAD_END)
         body = await reader.readexactly(_body_bytes(head))
         # GraphQL says with 200, too, that something failed.
         well = head[_STATUS] == b"200" and b'"errors":' not in body
-        run.answered(sent_at, failure=None if well else head + body)
+        run.answered(due_at, failure=None if well else head + body)
     writer.close()
 
 

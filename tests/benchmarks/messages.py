@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from itertools import accumulate, cycle, islice
+from enum import Enum
+from itertools import accumulate, cycle, islice, repeat
 from types import MappingProxyType
 from typing import Any
 
@@ -43,14 +44,21 @@ _CONTEXT = {
 }
 
 
-def stream(seed: int, customers: int, *, in_turn: bool = False) -> Iterator[Message]:
-    """Yield messages without end: 60 % identify, 30 % track, 10 % group.
+class Whom(Enum):
+    """In which order customers come."""
 
-    Customers come by Zipf's law, so that some are in every batch, or all of them in turn.
-    """
+    ZIPF = "by Zipf's law"
+    """Some are in every batch."""
+    IN_TURN = "in turn"
+    EVENLY = "evenly"
+    """Any may be next, each as likely."""
+
+
+def stream(seed: int, customers: int, whom: Whom = Whom.ZIPF) -> Iterator[Message]:
+    """Yield messages without end: 60 % identify, 30 % track, 10 % group."""
     rng = random.Random(seed)
     accounts = max(1, customers // _CUSTOMERS_PER_ACCOUNT)
-    for customer in cycle(range(customers)) if in_turn else _by_zipf(rng, customers):
+    for customer in _customers(rng, customers, whom):
         share = rng.random()
         if share < _IDENTIFY_SHARE:
             yield identify(rng, customer)
@@ -60,9 +68,9 @@ def stream(seed: int, customers: int, *, in_turn: bool = False) -> Iterator[Mess
             yield group(rng, customer, customer % accounts)
 
 
-def templates(seed: int, customers: int, count: int, *, in_turn: bool = False) -> list[bytes]:
+def templates(seed: int, customers: int, count: int, whom: Whom = Whom.ZIPF) -> list[bytes]:
     """Return the first messages of a stream as JSON, their id and moment still to be stamped."""
-    drafts = islice(stream(seed, customers, in_turn=in_turn), count)
+    drafts = islice(stream(seed, customers, whom), count)
     return [msgspec.json.encode(message) for message in drafts]
 
 
@@ -134,6 +142,16 @@ def join(rng: random.Random, customer: int, account: int, role: str) -> Message:
         "properties": {"role": role},
         **_envelope(rng, customer),
     }
+
+
+def _customers(rng: random.Random, customers: int, whom: Whom) -> Iterator[int]:
+    match whom:
+        case Whom.ZIPF:
+            return _by_zipf(rng, customers)
+        case Whom.IN_TURN:
+            return cycle(range(customers))
+        case Whom.EVENLY:
+            return (rng.randrange(customers) for _ in repeat(None))
 
 
 def _by_zipf(rng: random.Random, customers: int) -> Iterator[int]:

@@ -9,7 +9,9 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
-from tests.benchmarks.comparison import Comparison
+from tests.benchmarks import aged, plot
+from tests.benchmarks.aged import Ages
+from tests.benchmarks.comparison import Comparison, Sizes
 from tests.benchmarks.imports import Imports
 from tests.benchmarks.load import Measured
 from tests.benchmarks.run import SYNC_BYTES, Results
@@ -26,6 +28,18 @@ _HEADS = (
     "CPU µs each",
     "database µs",
     "ratio",
+)
+_AGE_HEADS = (
+    "database",
+    "before",
+    "events a second",
+    "ratio",
+    "p99 ms",
+    "CPU µs each",
+    "bytes written each",
+    "of them log",
+    "bytes stored each",
+    "memory MB",
 )
 # Where the load had a core all to itself and used it up, the server was not what was measured.
 _BUSY_MAX = 0.9
@@ -57,6 +71,49 @@ def render_imports(found: Imports, sync_ms: float) -> str:
     if found.absent is not None:
         notes.append(f"PostgreSQL: not measured: {found.absent}.")
     return "\n".join([_aligned(rows), "", *(f"- {note}" for note in notes)])
+
+
+def render_ages(ages: Ages, sizes: Sizes, sync_ms: float) -> str:
+    """Return a run on databases of several sizes as Markdown."""
+    rows = [list(_AGE_HEADS)]
+    database = ""
+    for one in ages.found:
+        did, wrote = aged.rate(one), aged.middle(one)
+        figures = [did.p99_ms, did.cpu_micros, wrote.disk_bytes, wrote.log_bytes]
+        told = ["" if figure is None else f"{figure:,.0f}" for figure in figures]
+        rows.append(
+            [
+                "" if one.database == database else one.database,
+                f"{one.customers:,} customers, {one.events:,} events",
+                f"{did.per_second:,.0f}",
+                f"{aged.ratio(one):.2f}",
+                *told,
+                f"{one.stored_bytes:,.0f}",
+                f"{wrote.memory_mb:,.0f}",
+            ]
+        )
+        database = one.database
+    load = f"batches of {sizes.batch}, customers evenly"
+    notes = [
+        *_machine(sync_ms),
+        f"Rounds: {_rounds(sizes)}, {load}; the ratio is to an empty database beside it.",
+        *(f"{each}." for each in ages.about),
+    ]
+    if ages.absent is not None:
+        notes.append(f"PostgreSQL: not measured: {ages.absent}.")
+    warned = _warnings([one.comparison for one in ages.found])
+    return "\n".join([_aligned(rows), "", *(f"- {note}" for note in notes + warned)])
+
+
+def draw_ages(ages: Ages, today: date, folder: Path = RECORD.parent) -> str:
+    """Draw rate against size, for a record of today; return how the record shows it, or why not."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for one in ages.found:
+        point = (one.customers, aged.rate(one).per_second)
+        lines.setdefault(one.database, []).append(point)
+    file = Path("benchmarks") / f"age-{today.isoformat()}.png"
+    why_not = plot.draw(lines, "customers", "events a second", folder / file)
+    return why_not or f"![Events a second against customers]({file.as_posix()})"
 
 
 def _table(comparisons: list[Comparison]) -> str:
@@ -104,10 +161,9 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 def _notes(results: Results) -> list[str]:
     sizes = results.sizes
-    times = f"{sizes.seconds:g} s after {sizes.warm_up_seconds:g} s"
     notes = [
         *_machine(results.sync_ms),
-        f"Rounds: {sizes.rounds} of {times}, the servers in turn; medians.",
+        f"Rounds: {_rounds(sizes)}, the servers in turn; medians.",
         *(f"{each}." for each in results.about),
     ]
     if results.stored:
@@ -119,6 +175,10 @@ def _notes(results: Results) -> list[str]:
         counts = ", ".join(f"{count:,} {table}" for table, count in results.rows_read.items())
         notes.append(f"Read: {counts}.")
     return [f"- {note}" for note in notes + _warnings(results.comparisons)]
+
+
+def _rounds(sizes: Sizes) -> str:
+    return f"{sizes.rounds} of {sizes.seconds:g} s after {sizes.warm_up_seconds:g} s"
 
 
 def _machine(sync_ms: float) -> list[str]:

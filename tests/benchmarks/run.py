@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks import dashboards, reads, writes
+from tests.benchmarks import dashboards, limits, reads, writes
 from tests.benchmarks.comparison import Comparison, Say, Sizes
 
 QUICK = Sizes(
@@ -56,6 +56,9 @@ def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool =
     if what in {"read", "all"}:
         found, rows_read = reads.compare(sizes, folder, say)
         comparisons += found
+    if what == "limits":
+        limits_found = limits.compare(sizes, folder, say)
+        comparisons, about = limits_found.comparisons, limits_found.about
     if what == "dashboards":
         measured = dashboards.compare(sizes, folder, say, installs=installs)
         comparisons += measured.comparisons

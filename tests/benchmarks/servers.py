@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
@@ -52,8 +53,17 @@ class _Start:
 
 
 @contextmanager
-def calyx(folder: Path, url: str, workers: int = 1, name: str | None = None) -> Iterator[Server]:
-    """Run `calyx serve` on a database, with no log of requests, as the peers have none."""
+def calyx(
+    folder: Path,
+    url: str,
+    workers: int = 1,
+    name: str | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """Run `calyx serve` on a database, with no log of requests, as the peers have none.
+
+    `more` is set in its environment.
+    """
     port = free_port()
     command = [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", str(workers)]
@@ -61,6 +71,7 @@ def calyx(folder: Path, url: str, workers: int = 1, name: str | None = None) -> 
         "CALYX_DATABASE_URL": url,
         "CALYX_ADMIN_KEY": KEY,
         "CALYX_LOG_LEVEL": "warning",
+        **more,
     }
     name = name or ("Calyx" if workers == 1 else f"Calyx, {workers} workers")
     with _running(_Start(name, command, settings, port, "/readyz", workers), folder) as server:

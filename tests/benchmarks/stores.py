@@ -48,6 +48,18 @@ class Store(Protocol):
         """Have the planner know the rows, as it would some minutes after they came."""
         ...
 
+    def flush(self) -> None:
+        """Have all that is to be written on the disk, where a server of its own would do it later."""
+        ...
+
+    def size(self, url: str) -> int:
+        """Return how many bytes a database takes on the disk."""
+        ...
+
+    def log_bytes(self) -> int | None:
+        """Return how many bytes a server of its own ever wrote to its log."""
+        ...
+
 
 class SqliteFiles:
     """Files of SQLite, in one folder."""
@@ -72,6 +84,15 @@ class SqliteFiles:
 
     def analyze(self, url: str) -> None:
         """Leave it: a file has its statistics from the first on."""
+
+    def flush(self) -> None:
+        """Leave it: who serves a file moves its pages."""
+
+    def size(self, url: str) -> int:
+        return sum(file.stat().st_size for file in self._folder.glob(f"{file_of(url).name}*"))
+
+    def log_bytes(self) -> int | None:
+        return None
 
 
 class PostgresServer:
@@ -99,6 +120,15 @@ class PostgresServer:
 
     def analyze(self, url: str) -> None:
         self._ask("ANALYZE", _name_of(url))
+
+    def flush(self) -> None:
+        self._ask("CHECKPOINT")
+
+    def size(self, url: str) -> int:
+        return int(self._ask(f"SELECT pg_database_size('{_name_of(url)}')"))
+
+    def log_bytes(self) -> int | None:
+        return int(self._ask("SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
 
     def about(self) -> str:
         """Return its version, and what it says of its own durability."""

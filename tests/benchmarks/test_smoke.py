@@ -268,7 +268,7 @@ def test_a_seed_gives_the_same_messages_each_time_in_their_usual_shares_and_size
 
 
 def test_customers_in_turn_are_never_twice_in_one_round() -> None:
-    turn = list(islice(messages.stream(3, customers=500, in_turn=True), 1_000))
+    turn = list(islice(messages.stream(3, customers=500, whom=messages.Whom.IN_TURN), 1_000))
     assert [message["userId"] for message in turn[:500]] == [f"u{each}" for each in range(500)]
     assert [message["userId"] for message in turn[500:]] == [f"u{each}" for each in range(500)]
 

@@ -12,6 +12,7 @@ from tests.benchmarks import node, servers, stores
 from tests.benchmarks.comparison import Comparison, Load, Say, Sizes
 from tests.benchmarks.contest import Contest, Contestant
 from tests.benchmarks.load import Messages
+from tests.benchmarks.messages import Whom
 from tests.postgres import Missing
 
 CALYX, WORKERS = "Calyx", "Calyx, 2 workers"
@@ -73,7 +74,7 @@ def _on_sqlite(sizes: Sizes, folder: Path, absent: dict[str, str]) -> Contest:
         Contestant(SESSION, _session_an_event),
         Contestant(BETTER_SQLITE, _better_sqlite),
     ]
-    loads = [_singles("SQLite", sizes), _batches("SQLite", sizes, seed=2)]
+    loads = [singles("SQLite", sizes), batches("SQLite", sizes, seed=2)]
     return Contest(loads, _present(all_of_them, absent), stores.SqliteFiles(folder), absent)
 
 
@@ -93,13 +94,14 @@ def _present(contestants: list[Contestant], absent: dict[str, str]) -> list[Cont
 def _postgres_loads(sizes: Sizes) -> list[Load]:
     # Whom hot customers make fail may still be at it when its time is over: they come last.
     return [
-        _singles("PostgreSQL", sizes),
-        _batches("PostgreSQL", sizes, seed=3, whom=", in turn", in_turn=True),
-        _batches("PostgreSQL", sizes, seed=2, whom=", hot"),
+        singles("PostgreSQL", sizes),
+        batches("PostgreSQL", sizes, seed=3, whom=Whom.IN_TURN, told=", in turn"),
+        batches("PostgreSQL", sizes, seed=2, told=", hot"),
     ]
 
 
-def _singles(store: str, sizes: Sizes) -> Load:
+def singles(store: str, sizes: Sizes) -> Load:
+    """Return one message a request."""
     return Load(
         title=f"{store}, one a request, {_SINGLES_CONNECTIONS} connections",
         unit="events",
@@ -110,14 +112,15 @@ def _singles(store: str, sizes: Sizes) -> Load:
     )
 
 
-def _batches(store: str, sizes: Sizes, *, seed: int, whom: str = "", in_turn: bool = False) -> Load:
+def batches(store: str, sizes: Sizes, *, seed: int, whom: Whom = Whom.ZIPF, told: str = "") -> Load:
+    """Return batches as they are usual; `told` is what they are called besides."""
     return Load(
-        title=f"{store}, batches of {sizes.batch}, {_BATCH_CONNECTIONS} connections{whom}",
+        title=f"{store}, batches of {sizes.batch}, {_BATCH_CONNECTIONS} connections{told}",
         unit="events",
         path="/v1/batch",
         authorization=servers.BASIC,
         connections=_BATCH_CONNECTIONS,
-        what=Messages(seed, sizes.senders, sizes.batch, in_turn, sizes.drafts),
+        what=Messages(seed, sizes.senders, sizes.batch, whom, sizes.drafts),
     )
 
 
