@@ -29,11 +29,12 @@ def template(postgres_pair: Pair) -> Iterator[PostgresTemplate]:
 
 @pytest.fixture
 async def calyx(postgres_pair: Pair, template: PostgresTemplate) -> AsyncIterator[Running]:
-    """Give a Calyx that reads the replica."""
+    """Give a Calyx that reads the replica: one, for each says of itself how far it sees it behind."""
     url = await asyncio.to_thread(template.copy)
     read_url = f"{postgres_pair[1].url}/{url.rsplit('/', 1)[1]}"
     lag = LAG_SECONDS_MAX
-    async with a_calyx(url, read_database_url=read_url, read_lag_seconds_max=lag) as running:
+    given = {"read_database_url": read_url, "read_lag_seconds_max": lag}
+    async with a_calyx(url, nodes=1, **given) as running:
         await until(running, lambda status, _: status == "ready")
         yield running
 

@@ -272,7 +272,9 @@ def test_asked_to_stop_all_drain_and_what_was_answered_is_kept(
         writers = [threading.Thread(target=write, args=(served, f"w{n}")) for n in range(4)]
         for writer in writers:
             writer.start()
-        time.sleep(1)
+        until = time.monotonic() + 30
+        while len(acknowledged) <= 10 and time.monotonic() < until:
+            time.sleep(0.05)
         assert served.stop() == 0
         for writer in writers:
             writer.join()
