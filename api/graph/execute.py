@@ -105,9 +105,9 @@ class Graph:
     async def answer(self, request: GraphRequest) -> Answer:
         """Return the answer to a request; whatever goes wrong, there is one."""
         with spans.operation(self.traces):
-            return await self._told(request, content_type(request.accept))
+            return await self._answer_or_refuse(request, content_type(request.accept))
 
-    async def _told(self, request: GraphRequest, kind: bytes) -> Answer:
+    async def _answer_or_refuse(self, request: GraphRequest, kind: bytes) -> Answer:
         try:
             return await self._answer(request, kind)
         except Malformed as error:
