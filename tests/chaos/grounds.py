@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -39,7 +41,7 @@ class Ground:
     name: str
     template: Template
     scratch: Path
-    """A migrated SQLite file in which logs are folded beside."""
+    """A migrated SQLite file: logs are folded in copies of it."""
     integrity: Callable[[str], Awaitable[str]]
     """Says of a database `ok`, or what is broken in it."""
 
@@ -58,7 +60,7 @@ class Ground:
         found = [] if said == "ok" else [f"integrity: {said}"]
         async with opened(url) as database:
             workspaces = await database.read("SELECT id, name FROM workspaces")
-        beside = await open_scratch(self.scratch)
+        beside = await open_scratch(self._scratch_of_ours())
         try:
             for number, name in workspaces:
                 verdict = await check(url, beside, Workspace(number, name))
@@ -67,6 +69,13 @@ class Ground:
         finally:
             await beside.close()
         return found
+
+    def _scratch_of_ours(self) -> Path:
+        """Return a scratch file that no other process folds in."""
+        own = self.scratch.with_name(f"{self.scratch.name}.{os.getpid()}")
+        if not own.exists():
+            shutil.copyfile(self.scratch, own)
+        return own
 
 
 @asynccontextmanager
