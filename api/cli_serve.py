@@ -16,11 +16,11 @@ from typing import Any
 import structlog
 import typer
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api import cli_demo, keys, observe, terminal
 from api.app import App, create_app, registered_documents
+from api.connections import Bounded
 from api.event_stream import CUT
 from api.settings import Misconfigured, Settings
 from api.workers import Post, Workers
@@ -94,8 +94,8 @@ def _greet(greeting: Callable[[str], str], host: str, port: int) -> None:
     sys.stdout.flush()
 
 
-class _Http(HttpToolsProtocol):
-    """Uvicorn's, but what it serves can cut its connection off, also once that is a WebSocket."""
+class _Http(Bounded):
+    """A connection whose heads are bounded; what it serves can cut its connection off, also once that is a WebSocket."""
 
     def __init__(
         self,

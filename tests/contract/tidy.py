@@ -25,6 +25,7 @@ DIALECT_HOMES = ("models/dialect", "models/database", "models/migrations/")
 DRIVERS = {"aiosqlite", "asyncpg", "psycopg", "sqlite3"}
 # Libraries and Relay call these by their names, so they cannot have better ones.
 FOREIGN = {
+    "data_received",
     "handle_exit",
     "handle_async_request",
     "process_bind_param",

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ def test_answers_name_no_server(served: Served) -> None:
 
 def test_a_header_of_a_megabyte_is_no_fault_of_ours(served: Served) -> None:
     headers = {"Authorization": "Bearer " + "k" * 1_000_000}
-    assert httpx.post(served.url + "/segment", json=TRACK, headers=headers).status_code == 401
+    # It is not read to its end, and who goes on sending may miss the answer.
+    with suppress(httpx.TransportError):
+        assert httpx.post(served.url + "/segment", json=TRACK, headers=headers).status_code == 400
     assert httpx.get(served.url + "/healthz").status_code == 200
     assert "failed" not in served.logged()
 
