@@ -12,6 +12,7 @@ from tests.chaos import (
     overload,
     permuted,
     stopping,
+    wire,
 )
 from tests.chaos.plan import Scenario
 
@@ -25,4 +26,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *stopping.SCENARIOS,
     *permuted.SCENARIOS,
     *hostile.SCENARIOS,
+    *wire.SCENARIOS,
 )
