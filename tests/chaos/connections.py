@@ -38,6 +38,7 @@ async def shake(plan: Plan, outcome: Outcome) -> None:
     """Reset and stall the connections of a server to its database."""
     rng = plan.rng(outcome.name)
     faults = plan.times(30, 300)
+    longest = 0.0
     async with (
         a_ground("postgres", plan.folder, plan.server) as ground,
         a_nursery(plan.folder) as nursery,
@@ -56,7 +57,8 @@ async def shake(plan: Plan, outcome: Outcome) -> None:
                     await judge_all(ground, url, server, load, outcome)
                 tally = load.tally
                 gap = longest_gap(tally.acknowledged_at, tally.began, tally.ended)
-                outcome.notes.append(f"longest time without an acknowledgement {gap:.1f} s")
+                longest = max(longest, gap)
+    outcome.notes.append(f"longest time without an acknowledgement {longest:.1f} s")
 
 
 async def _shake_often(wire: Wire, count: int, rng: random.Random, outcome: Outcome) -> None:
