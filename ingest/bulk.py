@@ -46,14 +46,15 @@ async def _save_said(
     tx: Transaction, workspace: Workspace, batch: Sequence[Said]
 ) -> Counter[Outcome]:
     sent = [one.fresh() for one in batch]
-    fresh, _ = await log.unknown(tx, workspace, sent, None)
+    found = await log.unknown(tx, workspace, sent, None, {one.key for one in sent})
+    fresh = found.fresh
     if len(fresh) < len(sent):
         new = {id(one) for one in fresh}
         batch = [said for one, said in zip(sent, batch, strict=True) if id(one) in new]
     pairs = [(one.message, said.meaning) for one, said in zip(fresh, batch, strict=True)]
     working = Working(tx, workspace)
     await store.fold(working, fresh, pairs, {})
-    shared = await log.shared(tx, workspace, fresh)
+    shared = found.shared(fresh)
     became = Counter(receipts.outcome(working, *pair, shared) for pair in pairs)
     became[Outcome.DUPLICATE] += len(sent) - len(fresh)
     return became
@@ -64,7 +65,8 @@ async def save_veiled(
 ) -> Counter[Outcome]:
     """Store what is left of erased events, as it stands; return what became of them."""
     await tx.enter(workspace.id)
-    fresh, _ = await log.unknown(tx, workspace, [one.fresh() for one in batch], None)
+    sent = [one.fresh() for one in batch]
+    fresh = (await log.unknown(tx, workspace, sent, None)).fresh
     await store.replay(tx, workspace, fresh)
     became = Counter(
         Outcome.ERASED if one.message.veil is Veil.ERASED else Outcome.APPLIED for one in fresh

@@ -352,6 +352,8 @@ class Oblivion:
         for mark in dict.fromkeys(chain.from_iterable(edge[:2] for edge in edges)):
             identity = await self._identity(working, mark)
             if identity is not None and identity.hash is None:
+                # Its customer is not held: nobody may change it meanwhile.
+                await tx.alone(workspace)
                 identity.hash = mark
                 working.by_hash[mark] = identity
                 working.changed.add(identity.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ingest import pack
 from ingest.fold import Profile, Run, intervals
@@ -11,7 +12,17 @@ from models.values import Entity, Workspace
 
 _FLAG_KEY = ("entity", "owner_id", "audience_id")
 _FLAG_COLUMNS = (*_FLAG_KEY, "member", "since", "origin", "computation_id", "runs")
+_NO_RUNS = "[]"
 _INTERVAL_KEY = ("audience_id", "owner_id", "entered_at")
+
+
+@dataclass(slots=True)
+class Stored:
+    """What a transaction has read of flags: none of it changes but by this transaction."""
+
+    audiences: dict[tuple[Entity, str], int] = field(default_factory=dict)
+    # By entity, owner and audience; None where there is no flag.
+    runs: dict[Row, str | None] = field(default_factory=dict)
 
 
 async def load(
@@ -20,14 +31,19 @@ async def load(
     entity: Entity,
     owners: Mapping[int, Profile],
     wanted: Iterable[tuple[int, str]],
+    stored: Stored | None = None,
 ) -> None:
     """Load the runs of these (owner, key) pairs into their profiles."""
     pairs = [(o, key) for o, key in wanted if key not in owners[o].flags]
     if not pairs:
         return
-    audiences = await _audience_ids(tx, workspace, entity, {key for _, key in pairs})
-    keys = [(int(entity), o, audiences[key]) for o, key in pairs if key in audiences]
-    await _take(tx, workspace, _FLAG_KEY, keys, owners, {n: key for key, n in audiences.items()})
+    stored = Stored() if stored is None else stored
+    audiences = await _audience_ids(tx, workspace, entity, {key for _, key in pairs}, stored)
+    keys: list[Row] = [(int(entity), o, audiences[key]) for o, key in pairs if key in audiences]
+    names = {n: key for key, n in audiences.items()}
+    rows = await _take(tx, workspace, _FLAG_KEY, keys, owners, names)
+    stored.runs.update(dict.fromkeys(keys))
+    stored.runs.update((row[:3], row[3]) for row in rows)
 
 
 async def load_all(
@@ -43,13 +59,17 @@ async def load_all(
 
 
 async def write(
-    tx: Transaction, workspace: Workspace, entity: Entity, owners: Mapping[int, Profile]
+    tx: Transaction,
+    workspace: Workspace,
+    entity: Entity,
+    owners: Mapping[int, Profile],
+    stored: Stored,
 ) -> None:
     """Write the flags that were loaded or began, and bring their intervals up to date."""
     keys = {key for profile in owners.values() for key in profile.flags}
     if not keys:
         return
-    audiences = await _audience_ids(tx, workspace, entity, keys, make=True)
+    audiences = await _audience_ids(tx, workspace, entity, keys, stored, make=True)
     rows: list[Row] = []
     for owner, profile in sorted(owners.items()):
         for key, runs in sorted(profile.flags.items()):
@@ -64,10 +84,11 @@ async def write(
                     pack.pack_runs(runs),
                 )
             )
-    places = [row[:3] for row in rows]
-    old = await tx.lookup("flags", (*_FLAG_KEY, "runs"), _FLAG_KEY, workspace.id, places)
+    unread = [row[:3] for row in rows if row[:3] not in stored.runs]
+    old = await tx.lookup("flags", (*_FLAG_KEY, "runs"), _FLAG_KEY, workspace.id, unread)
+    stored.runs.update((row[:3], row[3]) for row in old)
+    before = {(row[2], row[1]): stored.runs.get(row[:3]) or _NO_RUNS for row in rows}
     await tx.upsert("flags", _FLAG_COLUMNS, _FLAG_KEY, workspace.id, rows)
-    before = {(audience, owner): runs for _, owner, audience, runs in old}
     await _write_intervals(tx, workspace, rows, before)
 
 
@@ -108,29 +129,44 @@ async def _take(
     keys: list[Row],
     owners: Mapping[int, Profile],
     names: Mapping[int, str],
-) -> None:
-    rows = await tx.lookup("flags", ("owner_id", "audience_id", "runs"), by, workspace.id, keys)
-    for owner, audience, runs in rows:
+) -> list[Row]:
+    columns = ("entity", "owner_id", "audience_id", "runs")
+    rows = await tx.lookup("flags", columns, by, workspace.id, keys)
+    for _, owner, audience, runs in rows:
         owners[owner].flags.setdefault(names[audience], pack.unpack_runs(runs))
+    return rows
 
 
 async def _audience_ids(
-    tx: Transaction, workspace: Workspace, entity: Entity, keys: set[str], *, make: bool = False
+    tx: Transaction,
+    workspace: Workspace,
+    entity: Entity,
+    keys: set[str],
+    stored: Stored,
+    *,
+    make: bool = False,
 ) -> dict[str, int]:
-    wanted = [(int(entity), key) for key in sorted(keys)]
-    columns, by = ("key", "id"), ("entity", "key")
-    rows = await tx.lookup("audiences", columns, by, workspace.id, wanted)
-    found: dict[str, int] = dict(rows)
-    missing = sorted(keys - found.keys())
+    unread = sorted(key for key in keys if (entity, key) not in stored.audiences)
+    await _read_audiences(tx, workspace, entity, unread, stored)
+    missing = sorted(key for key in unread if (entity, key) not in stored.audiences)
     if make and missing:
         numbers = await tx.new_ids("audiences", workspace.id, len(missing))
         made: list[Row] = [
             (n, int(entity), key, key.lower()) for n, key in zip(numbers, missing, strict=True)
         ]
         await tx.insert("audiences", ("id", "entity", "key", "folded"), workspace.id, made)
-        wanted = [(int(entity), key) for key in missing]
-        found |= dict(await tx.lookup("audiences", columns, by, workspace.id, wanted))
-    return found
+        # Somebody else may have been first.
+        await _read_audiences(tx, workspace, entity, missing, stored)
+    known = stored.audiences
+    return {key: known[entity, key] for key in keys if (entity, key) in known}
+
+
+async def _read_audiences(
+    tx: Transaction, workspace: Workspace, entity: Entity, keys: list[str], stored: Stored
+) -> None:
+    wanted = [(int(entity), key) for key in keys]
+    rows = await tx.lookup("audiences", ("key", "id"), ("entity", "key"), workspace.id, wanted)
+    stored.audiences.update(((entity, key), number) for key, number in rows)
 
 
 async def drop_unused(tx: Transaction, workspace: Workspace, audiences: Iterable[int]) -> None:
@@ -151,7 +187,7 @@ async def _write_intervals(
     lost: list[Row] = []
     for row in rows:
         owner, audience, text = row[1], row[2], row[-1]
-        old_text = before.get((audience, owner), "[]")
+        old_text = before[audience, owner]
         if old_text == text:
             continue
         new, old = _spans(text), _spans(old_text)

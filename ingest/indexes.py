@@ -70,10 +70,14 @@ class Changes:
     unnamed: dict[int, str] = field(default_factory=dict)
 
 
-async def write(tx: Transaction, workspace: Workspace, changes: Changes) -> None:
-    """Write what the indexes of a workspace have of what changed."""
+async def kept(tx: Transaction, workspace: Workspace) -> list[Row]:
+    """Return number, kind and key of the indexes that whoever writes must write."""
     sql = "SELECT id, kind, key FROM kept_indexes WHERE workspace_id = ?1 AND state < 2"
-    kept = await tx.fetch(sql, (workspace.id,))
+    return await tx.fetch(sql, (workspace.id,))
+
+
+async def write(tx: Transaction, workspace: Workspace, kept: list[Row], changes: Changes) -> None:
+    """Write what the indexes of a workspace, which are `kept`, have of what changed."""
     if not kept:
         return
     for entity in Entity:

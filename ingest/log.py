@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +30,7 @@ COLUMNS = (
     "notes",
     "body",
 )
+_KNOWN = ("key", "message_id", "received_at", "veil")
 _READ = ("key", "message_id", "at", "received_at", "veil", "body")
 
 
@@ -47,15 +48,32 @@ class Known(NamedTuple):
     veil: Veil
 
 
+class Unknown(NamedTuple):
+    """What of a batch the log has not, what it has by key, and how often by messageId."""
+
+    fresh: list[Fresh]
+    known: dict[bytes, Known]
+    names: Counter[str]
+
+    def shared(self, batch: Iterable[Fresh]) -> frozenset[str]:
+        """Return the messageIds under which there are several events, once `batch` is stored too."""
+        names = self.names + Counter(fresh.message.message_id for fresh in batch)
+        return frozenset(name for name, count in names.items() if count > 1)
+
+
 async def unknown(
-    tx: Transaction, workspace: Workspace, batch: Sequence[Fresh], secret: bytes | None
-) -> tuple[list[Fresh], dict[bytes, Known]]:
+    tx: Transaction,
+    workspace: Workspace,
+    batch: Sequence[Fresh],
+    secret: bytes | None,
+    told: Container[bytes] = (),
+) -> Unknown:
     """Return those of `batch` that the log has not, each once, and what it has of the others.
 
-    `secret` is given where anyone was erased.
+    `secret` is given where anyone was erased. Of the keys that are `told` it is also asked which
+    other events have their messageId.
     """
     first = {fresh.key: fresh for fresh in reversed(batch)}
-    # Erased events are known by keyed hashes only.
     # What is stored by what was sent: erased events are known by keyed hashes only.
     sent = {key: key for key in first}
     if secret is not None:
@@ -63,11 +81,15 @@ async def unknown(
             erased_event_key(secret, workspace.name, fresh.message.message_id, key): key
             for key, fresh in first.items()
         }
-    columns, sought = ("key", "received_at", "veil"), [(key,) for key in sent]
-    rows = await tx.lookup("events", columns, ("key",), workspace.id, sought)
-    known = {sent[key]: Known(received_at, Veil(veil)) for key, received_at, veil in rows}
+    spans = [span_of(key[:8]) if sent[key] in told else (key, key) for key in sorted(sent)]
+    rows = await tx.between("events", _KNOWN, "key", workspace.id, spans)
+    known = {
+        sent[key]: Known(received_at, Veil(veil))
+        for key, _, received_at, veil in rows
+        if key in sent
+    }
     new = [fresh for fresh in batch if fresh.key not in known and first[fresh.key] is fresh]
-    return new, known
+    return Unknown(new, known, Counter(name for _, name in {row[:2] for row in rows}))
 
 
 async def append(working: Working, batch: Sequence[Fresh], said: Sequence[Meaning]) -> None:

@@ -22,9 +22,7 @@ async def settle(working: Working, said: list[Said], hashes: dict[Identifier, by
 
     Customers that cannot be joined exactly are marked to be folded again from the log.
     """
-    missing = await working.find_identities(_names(said))
-    customers = {identity.customer for identity in working.identities.values()}
-    await working.load_people(sorted(customers))
+    missing = await working.meet(_names(said))
     if missing:
         await working.add_identities(missing, hashes)
     await working.load_all_of(_joined(working, said))

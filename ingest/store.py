@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from ingest import erasure, flags, log, owners, quarantine, receipts
+from ingest.fold import Register, boolean
 from ingest.log import Fresh, Known
-from ingest.meaning import Place, meaning
+from ingest.meaning import Meaning, Place, meaning
 from ingest.message import Parsed
 from ingest.owners import Said
 from ingest.quarantine import Holding, Retry
@@ -19,6 +20,7 @@ from models.values import (
     Entity,
     Erased,
     Identifier,
+    JsonText,
     Outcome,
     Quarantined,
     Receipt,
@@ -51,7 +53,9 @@ async def save(
     answers: list[Receipt | None] = [None] * len(items)
     await _quarantine(tx, workspace, items, answers, oblivion)
     places, batch = await _messages(tx, workspace, items, oblivion)
-    fresh, known = await log.unknown(tx, workspace, batch, oblivion.secret_if_any)
+    told = {one.key for place, one in zip(places, batch, strict=True) if items[place].asked}
+    found = await log.unknown(tx, workspace, batch, oblivion.secret_if_any, told)
+    fresh = found.fresh
     is_fresh = {id(one) for one in fresh}
     working = working or Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
@@ -60,24 +64,27 @@ async def save(
     erased = Erased() if oblivion.tally is None else await oblivion.tally.end()
     stated = {one.key: pair for one, pair in zip(fresh, zip(kept, said, strict=True), strict=True)}
     asked = [(place, one) for place, one in zip(places, batch, strict=True) if items[place].asked]
-    told = [stated[one.key][0] for _, one in asked if id(one) in is_fresh]
-    shared = await log.shared(tx, workspace, told)
+    shared = found.shared(kept)
+    if oblivion.tally is not None:
+        # What was erased may have lost the messageId that it was found by.
+        new = [stated[one.key][0] for _, one in asked if id(one) in is_fresh]
+        shared = await log.shared(tx, workspace, new)
     for place, one in asked:
         if id(one) in is_fresh:
             now, (_, states) = stated[one.key]
-            found = receipts.receipt(working, now, states, shared)
+            receipt = receipts.receipt(working, now, states, shared)
             # It is told under the id it came with, whatever is kept of that.
-            found = replace(found, message_id=one.message.message_id)
-            answers[place] = replace(found, erased=erased) if states.erases else found
+            receipt = replace(receipt, message_id=one.message.message_id)
+            answers[place] = replace(receipt, erased=erased) if states.erases else receipt
         else:
-            answers[place] = _duplicate(one, known.get(one.key))
+            answers[place] = _duplicate(one, found.known.get(one.key))
     return answers
 
 
 async def replay(tx: Transaction, workspace: Workspace, batch: Sequence[Fresh]) -> None:
     """Store and fold events of a log, as they stand there: what was erased stays so."""
     await tx.enter(workspace.id)
-    fresh, _ = await log.unknown(tx, workspace, batch, None)
+    fresh = (await log.unknown(tx, workspace, batch, None)).fresh
     said = [(one.message, meaning(one.message)) for one in fresh]
     await fold(Working(tx, workspace), fresh, said, {})
 
@@ -110,18 +117,28 @@ async def _load_flags(working: Working, said: list[Said]) -> None:
         if states.subject is not None and states.traits:
             person = working.person_of(states.subject)
             known = person.fold.traits
-            keys = [key for key in states.traits if key in known and known[key].flag]
+            keys = [key for key in states.traits if _is_flag(key, states.traits, known, states)]
             people.update(dict.fromkeys((person.id, key) for key in keys))
         if states.group_id is not None and states.account_traits:
             company = working.by_group[states.group_id]
             known = company.fold.traits
-            keys = [key for key in states.account_traits if key in known and known[key].flag]
+            traits = states.account_traits
+            keys = [key for key in traits if _is_flag(key, traits, known, states)]
             companies.update(dict.fromkeys((company.id, key) for key in keys))
     tx, workspace = working.tx, working.workspace
     customers = {number: working.people[number].fold for number, _ in people}
-    await flags.load(tx, workspace, Entity.CUSTOMER, customers, people)
+    await flags.load(tx, workspace, Entity.CUSTOMER, customers, people, working.flagged)
     accounts = {number: working.companies[number].fold for number, _ in companies}
-    await flags.load(tx, workspace, Entity.ACCOUNT, accounts, companies)
+    await flags.load(tx, workspace, Entity.ACCOUNT, accounts, companies, working.flagged)
+
+
+def _is_flag(
+    key: str, traits: Mapping[str, JsonText], known: Mapping[str, Register], said: Meaning
+) -> bool:
+    """Return whether a key was ever a flag, or becomes one: then what is stored of it is read."""
+    if key in known and known[key].flag:
+        return True
+    return boolean(traits[key], marked=key in said.marks) is not None
 
 
 async def _take_accounts(working: Working, said: list[Said]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ingest import flags, indexes, pack, rows
 from ingest.fold import Account, Customer, Membership
 from ingest.indexes import Changes, Shown
-from models.database import Row, Transaction
+from models.database import Raced, Row, Transaction
 from models.values import (
     Entity,
     Identifier,
@@ -37,6 +37,7 @@ _CUSTOMER_STATE = (
     *("id", "key", "user_id", "signed_up_at", "first_seen_at", "traits", "registers"),
     *("email_folded", "name_folded"),
 )
+_BY_IDENTITY = ("identities", "key", "customer_id")
 _ACCOUNT_STATE = (
     "id",
     "key",
@@ -111,6 +112,7 @@ class Working:
     new_companies: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
     indexed: Changes = field(default_factory=Changes)
+    flagged: flags.Stored = field(default_factory=flags.Stored)
 
     async def find_identities(self, names: Iterable[Identifier]) -> list[Identifier]:
         """Load the identities that exist; return the names of those that do not."""
@@ -118,6 +120,30 @@ class Working:
         keys = {identity_key(self.workspace.name, name): name for name in wanted}
         await self._load_identities("key", [(key,) for key in keys])
         return [name for name in wanted if name not in self.identities]
+
+    async def meet(self, names: Iterable[Identifier]) -> list[Identifier]:
+        """Load the identities that exist, with their customers; return the names of those that do not.
+
+        An identity is changed by whoever holds the row of its customer, or is alone. So customers
+        come first: what the identities say after that stays so.
+        """
+        wanted = list(dict.fromkeys(names))
+        keys = [(identity_key(self.workspace.name, name),) for name in wanted]
+        rows = await self.tx.follow(
+            "customers", _CUSTOMER_STATE, _BY_IDENTITY, self.workspace.id, keys
+        )
+        self._take_people(rows or ())
+        if rows is not None:
+            self._let_go(wanted)
+        missing = await self.find_identities(wanted)
+        known = [self.identities[name] for name in wanted if name in self.identities]
+        customers = {identity.customer for identity in known}
+        if rows is None:
+            await self.load_people(sorted(customers))
+        elif not customers <= self.people.keys():
+            # Somebody has just given one of them to a customer that nobody is kept from yet.
+            raise Raced
+        return missing
 
     async def load_identities_of(self, customers: Iterable[int]) -> list[Identity]:
         """Return all identities of these customers."""
@@ -141,8 +167,13 @@ class Working:
     async def load_people(self, numbers: Iterable[int]) -> None:
         """Load customers by their row numbers."""
         missing = sorted({n for n in numbers if n not in self.people and n not in self.gone})
-        found = await self._lookup("customers", _CUSTOMER_STATE, ("id",), [(n,) for n in missing])
-        for number, key, user_id, signed_up, first_seen, traits, registers, *folded in found:
+        rows = await self._lookup("customers", _CUSTOMER_STATE, ("id",), [(n,) for n in missing])
+        self._take_people(rows)
+
+    def _take_people(self, rows: Iterable[Row]) -> None:
+        for number, key, user_id, signed_up, first_seen, traits, registers, *folded in rows:
+            if number in self.people or number in self.gone:
+                continue
             fold = pack.unpack_customer(traits, registers, first_seen, signed_up)
             self.people[number] = Person(number, fold, key, user_id, stored=True)
             self.indexed.before[Entity.CUSTOMER][number] = Shown(key, traits, tuple(folded))
@@ -201,7 +232,8 @@ class Working:
     async def new_customers(self, count: int) -> list[int]:
         """Return row numbers for new customers."""
         # Those made in this batch have no rows yet, and their numbers would come again.
-        free = await self.tx.new_ids("customers", self.workspace.id, count + len(self.people))
+        made = sum(1 for person in self.people.values() if not person.stored)
+        free = await self.tx.new_ids("customers", self.workspace.id, count + made)
         return [number for number in free if number not in self.people][:count]
 
     def hold(self, identity: Identity) -> None:
@@ -266,6 +298,8 @@ class Working:
 
     async def write_state(self) -> None:
         """Write all customers, accounts, places and flags that were loaded."""
+        # First, so that nothing is read among what is written.
+        kept = await indexes.kept(self.tx, self.workspace)
         gone = [(number,) for number in sorted(self.gone)]
         await self.tx.delete("customers", ("id",), self.workspace.id, gone)
         await self.tx.delete("memberships", ("customer_id",), self.workspace.id, gone)
@@ -276,12 +310,11 @@ class Working:
         await self._upsert("customers", rows.CUSTOMER_COLUMNS, ("id",), persons)
         firms = [rows.account_row(company) for company in companies]
         made = [row for row in firms if row[0] in self.new_companies]
-        await self.tx.claim("accounts", rows.ACCOUNT_COLUMNS, "key", self.workspace.id, made)
         known = [row for row in firms if row[0] not in self.new_companies]
         await self._upsert("accounts", rows.ACCOUNT_COLUMNS, ("id",), known)
         self.indexed.after[Entity.CUSTOMER] = dict(map(rows.shown_customer, persons))
         self.indexed.after[Entity.ACCOUNT] = dict(map(rows.shown_account, firms))
-        await indexes.write(self.tx, self.workspace, self.indexed)
+        await indexes.write(self.tx, self.workspace, kept, self.indexed)
         places = [
             (
                 *(customer, account, place.joined, pack.role_text(place)),
@@ -294,9 +327,19 @@ class Working:
             "memberships", rows.MEMBERSHIP_COLUMNS, ("customer_id", "account_id"), places
         )
         owners = {person.id: person.fold for person in people}
-        await flags.write(self.tx, self.workspace, Entity.CUSTOMER, owners)
+        await flags.write(self.tx, self.workspace, Entity.CUSTOMER, owners, self.flagged)
         accounts = {company.id: company.fold for company in companies}
-        await flags.write(self.tx, self.workspace, Entity.ACCOUNT, accounts)
+        await flags.write(self.tx, self.workspace, Entity.ACCOUNT, accounts, self.flagged)
+        # Last, for what is claimed is sent at once, and all that was written with it.
+        await self.tx.claim("accounts", rows.ACCOUNT_COLUMNS, "key", self.workspace.id, made)
+
+    def _let_go(self, names: Iterable[Identifier]) -> None:
+        """Read identities again that were read when nobody was kept from them; no change is pending."""
+        for name in names:
+            identity = self.identities.pop(name, None)
+            if identity is not None:
+                del self.by_id[identity.id]
+                self.members[identity.customer].discard(identity.id)
 
     async def _load_identities(self, by: str, keys: list[Row]) -> None:
         for row in await self._lookup("identities", IDENTITY_COLUMNS, (by,), keys):

@@ -55,6 +55,22 @@ class Transaction(Protocol):
         """Return the rows whose `by` columns equal one of `keys`, locked until the end."""
         ...
 
+    async def follow(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        through: tuple[str, str, str],
+        workspace: int,
+        keys: Iterable[Row],
+    ) -> list[Row] | None:
+        """Return the rows whose `id` stands in rows of another table, locked until the end.
+
+        `through` is that table, the column that equals one of `keys`, and the one with the number.
+        What a lock of these rows protects may be read once this returns. None is the answer where
+        nobody else can write: then there is nothing to lock.
+        """
+        ...
+
     async def between(
         self,
         table: str,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 from asyncpg.exceptions import (
     DeadlockDetectedError,
+    InsufficientPrivilegeError,
+    InvalidParameterValueError,
     LockNotAvailableError,
     PostgresError,
     QueryCanceledError,
     SerializationError,
 )
 
-import models.tables  # noqa: F401 (the arrays' types are those of the tables)
-from models import dialect
 from models.connection import (
     READ_TIMEOUT_S,
     Raced,
@@ -37,10 +37,19 @@ from models.database_postgres_connections import (
     is_passing,
     why,
 )
+from models.database_postgres_transaction import (
+    Alone,
+    Numbers,
+    PostgresRehearsal,
+    PostgresTransaction,
+)
 from models.dialect_read_postgres import COLLATIONS
 
 # A transaction that lost a race is done again; so many in a row are no race but a fault.
 RACES_MAX = 20
+# Who meets others in the same customers waits for its turn so many times, before it tries without: each
+# row that one waits for is read anew, and much is done twice.
+_TURNS = 50
 _WRITE_TIMEOUT_S = 30.0
 # So long callers wait for a commit that waits for a standby; those after them wait no longer than this.
 COMMIT_PATIENCE_S = 30.0
@@ -53,18 +62,21 @@ _COMMIT = (
 )
 # The driver knows no other word for a statement that it must not break off.
 _NEVER_S = 1e8
+_STATEMENTS_KEPT = 500
 # A server lets go of what a writer holds that has gone without a word.
 _WRITER_SETTINGS = {
-    # A plan kept from when the tables were empty read whole workspaces: a third of the speed.
-    "plan_cache_mode": "force_custom_plan",
+    # To plan takes as long as to do. What is left to choose between is the index, and the keys say which.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "statement_timeout": "35s",
     "idle_in_transaction_session_timeout": "35s",
     "jit": "off",
 }
 # Before anybody counts as deadlocked: it is the rehearsal that gives way.
 _REHEARSAL_SETTINGS = _WRITER_SETTINGS | {"lock_timeout": "200ms"}
-# Tables whose rows are numbered, by the sequence that PostgreSQL gives an identity column.
-_NUMBERED = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
 # Not every server is built with every collation, nor does each fit every encoding.
 _COLLATION = (
     "SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace"
@@ -80,6 +92,8 @@ class PostgresDatabase:
         self.url = url
         self.collation: str = COLLATIONS[-1]
         self._writer: asyncpg.Connection | None = None
+        self._numbers = Numbers()
+        self._turns = 0
         self._pool = ReadingPool(url, readers, seconds_max)
         self._writing = asyncio.Lock()
         self._rehearsing = asyncio.Lock()
@@ -125,8 +139,11 @@ class PostgresDatabase:
                     return await self._write(work, alone)
                 except Alone as wish:
                     alone |= {wish.workspace}
-                except (Raced, SerializationError, DeadlockDetectedError):
-                    continue
+                except (
+                    *(Raced, SerializationError),
+                    *(DeadlockDetectedError, LockNotAvailableError),
+                ):
+                    self._turns = _TURNS
                 except asyncio.CancelledError:
                     # Cut off in its BEGIN it would take the next one into itself, and never commit.
                     if self._unheard is None:
@@ -187,19 +204,27 @@ class PostgresDatabase:
                 self.url,
                 command_timeout=_WRITE_TIMEOUT_S,
                 server_settings=_WRITER_SETTINGS,
-                max_cached_statement_lifetime=0,
+                # As many as there are sets of tables that a commit writes.
+                statement_cache_size=_STATEMENTS_KEPT,
             )
+            self._numbers = Numbers()
+            await _compress(self._writer)
         return self._writer
 
     async def _write(self, work: Work[T], alone: frozenset[int]) -> T:
         connection = await self._connection()
-        await connection.execute("BEGIN")
+        in_turn = self._turns > 0
+        self._turns -= in_turn
+        tx = PostgresTransaction(connection, alone, self._numbers, "BEGIN;", in_turn=in_turn)
         try:
-            done = await work(PostgresTransaction(connection, alone))
+            done = await work(tx)
+            await tx.flush()
         except Exception:
-            await connection.execute("ROLLBACK")
+            if tx.is_open:
+                await connection.execute("ROLLBACK")
             raise
-        await self._commit(connection)
+        if tx.is_open:
+            await self._commit(connection)
         return done
 
     async def _commit(self, connection: asyncpg.Connection) -> None:
@@ -233,141 +258,15 @@ class PostgresDatabase:
             writer.terminate()
 
 
-class Alone(Exception):
-    """The work is to be done again by the only writer of a workspace."""
+async def _compress(connection: asyncpg.Connection) -> None:
+    """Have whole pages packed that go into the server's log, where the role may say so.
 
-    def __init__(self, workspace: int) -> None:
-        super().__init__(workspace)
-        self.workspace = workspace
-
-
-class PostgresTransaction:
-    """A transaction in which every statement takes arrays and is sorted by key."""
-
-    def __init__(self, connection: asyncpg.Connection, alone: frozenset[int]) -> None:
-        self._connection = connection
-        self._alone = alone
-
-    async def enter(self, workspace: int) -> None:
-        shared = "" if workspace in self._alone else "_shared"
-        sql = f"SELECT pg_advisory_xact_lock{shared}($1)"
-        await self._connection.execute(sql, workspace)
-
-    async def alone(self, workspace: int) -> None:
-        if workspace not in self._alone:
-            raise Alone(workspace)
-
-    async def claim(
-        self,
-        table: str,
-        columns: tuple[str, ...],
-        key: str,
-        workspace: int,
-        rows: Sequence[Row],
-    ) -> None:
-        if rows:
-            sql = dialect.insert_arrays(table, columns, order=key)
-            told = await self._connection.execute(sql, workspace, *_turned(rows))
-            # It answers `INSERT 0 500`.
-            if int(told.rpartition(" ")[2]) != len(rows):
-                raise Raced
-
-    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
-        return [tuple(row) for row in await self._connection.fetch(dialect.numbered(sql), *args)]
-
-    async def lookup(
-        self,
-        table: str,
-        columns: tuple[str, ...],
-        by: tuple[str, ...],
-        workspace: int,
-        keys: Iterable[Row],
-    ) -> list[Row]:
-        wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return []
-        sql = dialect.lookup_arrays(table, columns, by)
-        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
-        return [tuple(row) for row in rows]
-
-    async def between(
-        self,
-        table: str,
-        columns: tuple[str, ...],
-        by: str,
-        workspace: int,
-        spans: Iterable[Row],
-    ) -> list[Row]:
-        wanted = list(dict.fromkeys(spans))
-        if not wanted:
-            return []
-        sql = dialect.between_arrays(table, columns, by)
-        rows = await self._connection.fetch(sql, workspace, *_turned(wanted))
-        return [tuple(row) for row in rows]
-
-    async def insert(
-        self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
-    ) -> None:
-        await self._write(dialect.insert_arrays(table, columns), workspace, rows)
-
-    async def upsert(
-        self,
-        table: str,
-        columns: tuple[str, ...],
-        key: tuple[str, ...],
-        workspace: int,
-        rows: Iterable[Row],
-    ) -> None:
-        await self._write(dialect.insert_arrays(table, columns, key), workspace, rows)
-
-    async def delete(
-        self, table: str, by: tuple[str, ...], workspace: int, keys: Iterable[Row]
-    ) -> None:
-        await self._write(dialect.delete_arrays(table, by), workspace, keys)
-
-    async def new_ids(
-        self,
-        table: str,
-        workspace: int,  # noqa: ARG002 (a sequence serves all workspaces)
-        count: int,
-    ) -> Sequence[int]:
-        if not count:
-            return []
-        rows = await self._connection.fetch(_NUMBERED, table, count)
-        return [row[0] for row in rows]
-
-    async def _write(self, sql: str, workspace: int, rows: Iterable[Row]) -> None:
-        given = list(rows)
-        if given:
-            await self._connection.execute(sql, workspace, *_turned(given))
-
-
-class PostgresRehearsal(PostgresTransaction):
-    """A transaction that is never committed: it keeps nobody out, and takes no number from anybody."""
-
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        super().__init__(connection, frozenset())
-        # Far below all that sequences give, and apart from what others rehearse meanwhile.
-        self._next = -secrets.randbits(62)
-
-    async def enter(self, workspace: int) -> None:
-        """Look at one moment, whoever writes."""
-
-    async def alone(self, workspace: int) -> None:
-        """Look at one moment, whoever writes."""
-
-    async def new_ids(
-        self,
-        table: str,  # noqa: ARG002 (no two rows have one of these, of whatever table)
-        workspace: int,  # noqa: ARG002 (nor of whatever workspace)
-        count: int,
-    ) -> Sequence[int]:
-        self._next += count
-        return range(self._next - count, self._next)
-
-    async def undo(self) -> None:
-        """Take back all that was done so far."""
-        await self._connection.execute("ROLLBACK TO rehearsal")
+    After each checkpoint every page that is touched goes there: of customers at random, that is most of
+    what is written.
+    """
+    # Who may not is not told twice; nor is every server built with it.
+    with suppress(InsufficientPrivilegeError, InvalidParameterValueError):
+        await connection.execute("SET wal_compression = lz4")
 
 
 async def _rehearse(connection: asyncpg.Connection, trial: Trial[T]) -> T:
@@ -381,8 +280,3 @@ async def _rehearse(connection: asyncpg.Connection, trial: Trial[T]) -> T:
         await connection.execute("ROLLBACK")
         return found
     raise Unavailable("too many others write the same; try again")
-
-
-def _turned(rows: Sequence[Row]) -> list[list[Any]]:
-    """Return rows as columns."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -287,6 +287,16 @@ class SqliteTransaction:
             rows += self._connection.execute(sql, args).fetchall()
         return rows
 
+    async def follow(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        through: tuple[str, str, str],
+        workspace: int,
+        keys: Iterable[Row],
+    ) -> None:
+        """Nobody else writes while this transaction is open."""
+
     async def between(
         self,
         table: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlalchemy.types import TypeEngine
@@ -25,6 +25,8 @@ CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 # A key in a tree of PostgreSQL has 2,704 bytes at most, in SQLite it has no end. Where a text has
 # none either, the index holds how it begins; 300 characters of four bytes leave room for the rest.
 _BEGINNING = "substr({}, 1, 300)"
+# A range of rows is left at the end of what its first column is: these have few values.
+_COARSE = {"entity", "index_id", "kind"}
 # Columns of which that is so, and which a look-up of the store goes by.
 _BEGUN = {("audiences", "key")}
 
@@ -114,33 +116,79 @@ def numbered(sql: str) -> str:
 def lookup_arrays(table: str, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
     """Return PostgreSQL's statement for the rows of many keys; `$1` is the workspace.
 
-    Rows that others may want to change are locked, in the order of their keys, so that two who
-    want the same never wait for each other.
+    Rows that others may want to change are locked, in the order in which the keys are given: so two
+    who want the same, and sort them, never wait for each other.
     """
-    names = [f'k."{name}"' for name in by]
-    on = " AND ".join(_same(table, name) for name in by)
-    wanted = ", ".join(f't."{name}"' for name in columns)
-    lock = f" ORDER BY {', '.join(names)} FOR UPDATE OF t" if table in LOCKED else ""
-    return (
-        f"SELECT {wanted} FROM {_arrays(table, by, 2)} JOIN {table} AS t"
-        f" ON t.workspace_id = $1 AND {on}{lock}"
-    )
+    ours, asked = [f't."{name}"' for name in by], [f'k."{name}"' for name in by]
+    same = []
+    if (table, by[-1]) in _BEGUN:
+        same = [f"{ours[-1]} = {asked[-1]}"]
+        ours[-1], asked[-1] = start(ours[-1]), start(asked[-1])
+    if len(by) > 1 and by[0] in _COARSE:
+        same.append(f"{ours.pop(0)} = {asked.pop(0)}")
+    key, place = ", ".join(asked), ", ".join(ours)
+    lock = " FOR UPDATE" if table in LOCKED else ""
+    return _each(table, columns, _arrays(table, by, 2), same, (place, key, key), lock)
+
+
+@lru_cache(maxsize=1_000)
+def follow_arrays(
+    table: str, columns: tuple[str, ...], through: tuple[str, str, str], *, waits: bool
+) -> str:
+    """Return PostgreSQL's statement for the rows that rows of other keys point to; `$1` is the workspace.
+
+    They are locked in the order of their numbers; unless it `waits` it fails where one is locked.
+    """
+    other, by, number = through
+    found = lookup_arrays(other, (number,), (by,))
+    keys = f'(SELECT DISTINCT "{number}" FROM ({found}) AS t ORDER BY 1 OFFSET 0) AS k(id)'
+    lock = " FOR UPDATE" if waits else " FOR UPDATE NOWAIT"
+    return _each(table, columns, keys, [], ("t.id", "k.id", "k.id"), lock)
 
 
 @lru_cache(maxsize=1_000)
 def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
     """Return PostgreSQL's statement for the rows of many spans; `$1` is the workspace."""
     kind = _kind(table, by)
-    wanted = ", ".join(f't."{name}"' for name in columns)
-    return (
-        f"SELECT {wanted} FROM unnest($2::{kind}[], $3::{kind}[]) AS k(low, high)"
-        f' JOIN {table} AS t ON t.workspace_id = $1 AND t."{by}" BETWEEN k.low AND k.high'
-    )
+    spans = f"unnest($2::{kind}[], $3::{kind}[]) AS k(low, high)"
+    return _each(table, columns, spans, [], (f't."{by}"', "k.low", "k.high"))
+
+
+class Change(NamedTuple):
+    """Many rows of one table that are written; of those that are claimed it is counted how many were."""
+
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    order: str = ""
+    claims: bool = False
+
+
+@lru_cache(maxsize=1_000)
+def change_arrays(changes: tuple[Change, ...]) -> str:
+    """Return PostgreSQL's statement that makes several changes at once; `$1` is the workspace.
+
+    What is claimed is first, and its counts are the answer. No two changes may meet in a row.
+    """
+    parts: list[str] = []
+    counts: list[str] = []
+    place = 2
+    for number, change in enumerate(changes):
+        sql = insert_arrays(change.table, change.columns, change.key, change.order, place)
+        parts.append(f"w{number} AS ({sql}{' RETURNING 1' if change.claims else ''})")
+        if change.claims:
+            counts.append(f"(SELECT count(*) FROM w{number})")
+        place += len(change.columns)
+    return f"WITH {', '.join(parts)} SELECT {', '.join(counts) or '1'}"
 
 
 @lru_cache(maxsize=1_000)
 def insert_arrays(
-    table: str, columns: tuple[str, ...], key: tuple[str, ...] = (), order: str = ""
+    table: str,
+    columns: tuple[str, ...],
+    key: tuple[str, ...] = (),
+    order: str = "",
+    first: int = 2,
 ) -> str:
     """Return PostgreSQL's statement for many rows, sorted by key: `insert`, for arrays."""
     names = ", ".join(f'"{name}"' for name in columns)
@@ -149,7 +197,7 @@ def insert_arrays(
     by = ", ".join(f'k."{name}"' for name in sorted_by)
     sql = (
         f"INSERT INTO {table} (workspace_id, {names})"
-        f" SELECT $1::bigint, {values} FROM {_arrays(table, columns, 2)} ORDER BY {by}"
+        f" SELECT $1::bigint, {values} FROM {_arrays(table, columns, first)} ORDER BY {by}"
     )
     if not key:
         return f"{sql} ON CONFLICT DO NOTHING"
@@ -162,22 +210,37 @@ def insert_arrays(
 def delete_arrays(table: str, by: tuple[str, ...]) -> str:
     """Return PostgreSQL's statement that deletes the rows of many keys."""
     on = " AND ".join(f't."{name}" = k."{name}"' for name in by)
-    return (
-        f"DELETE FROM {table} AS t USING {_arrays(table, by, 2)} WHERE t.workspace_id = $1 AND {on}"
-    )
+    keys = _arrays(table, by, 2)
+    return f"DELETE FROM {table} AS t USING {keys} WHERE t.workspace_id = $1 AND {on}"
 
 
-# Whoever writes in a customer or an account holds its row, and that of the identifier it came by.
+# Whoever writes in a customer or an account holds its row; an identity is held by that of its customer.
 # An index being built is held by whoever builds it.
-LOCKED = {"identities", "customers", "accounts", "kept_indexes"}
+LOCKED = {"customers", "accounts", "kept_indexes"}
 
 _PLACE = re.compile(r"\?(\d+)")
 
 
-def _same(table: str, column: str) -> str:
-    ours, asked = f't."{column}"', f'k."{column}"'
-    begun = f"{start(ours)} = {start(asked)} AND " if (table, column) in _BEGUN else ""
-    return f"{begun}{ours} = {asked}"
+def _each(
+    table: str,
+    columns: tuple[str, ...],
+    keys: str,
+    same: list[str],
+    within: tuple[str, str, str],
+    lock: str = "",
+) -> str:
+    """Return a statement that looks each key up by itself, in their order.
+
+    A plan is kept, and must not depend on how few rows there were when it was made: a subquery that
+    stands by itself is not turned round, and the order that it wants only the index of the key has.
+    """
+    wanted = ", ".join(f't."{name}"' for name in columns)
+    ours, low, high = within
+    on = ["t.workspace_id = $1", *same, f"({ours}) >= ({low})", f"({ours}) <= ({high})"]
+    return (
+        f"SELECT t.* FROM {keys} CROSS JOIN LATERAL (SELECT {wanted} FROM {table} AS t"
+        f" WHERE {' AND '.join(on)} ORDER BY {ours} OFFSET 0{lock}) AS t"
+    )
 
 
 def _arrays(table: str, columns: tuple[str, ...], first: int) -> str:

@@ -16,7 +16,8 @@ from ingest.writer import Answers, Writer
 from models import database_sqlite
 from models.connection import Work
 from models.database import Database
-from models.database_postgres import PostgresDatabase, PostgresTransaction
+from models.database_postgres import PostgresDatabase
+from models.database_postgres_transaction import PostgresTransaction
 from models.database_sqlite import SqliteDatabase, SqliteTransaction
 from models.values import Workspace
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from ingest.store import Item, save
 from models.database import Row, Transaction
-from models.database_postgres import PostgresTransaction
+from models.database_postgres_transaction import PostgresTransaction
 from models.database_sqlite import SqliteTransaction, drive
 from tests.databases import DEFAULT, Template, file_of, read
 from tests.laws.model_message import Delivery
@@ -144,8 +144,10 @@ class PostgresMeter:
         async with connection.transaction():
             # What the last transactions did may not have been taken off yet.
             before = await connection.fetchrow(_ROWS)
-            counted = Counted(PostgresTransaction(connection, frozenset()))
+            tx = PostgresTransaction(connection, frozenset())
+            counted = Counted(tx)
             await _save(counted, bodies, now)
+            await tx.flush()
             after = await connection.fetchrow(_ROWS)
         written, seen = (end - begin for begin, end in zip(before, after, strict=True))
         size = await self._place() - begun

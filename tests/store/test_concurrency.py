@@ -91,7 +91,7 @@ async def test_who_names_the_same_customers_in_another_order_waits_and_is_not_wa
         # Somebody has the one in the middle, until both have come as far as they can.
         holder = await asyncpg.connect(url.replace("+asyncpg", ""))
         stack.push_async_callback(holder.close)
-        await holder.execute("BEGIN; SELECT 1 FROM identities WHERE identifier = 'u4' FOR UPDATE")
+        await holder.execute("BEGIN; SELECT 1 FROM customers WHERE user_id = 'u4' FOR UPDATE")
         orders = zip(writers, (users, users[::-1]), ("one", "other"), strict=True)
         writing = [
             asyncio.create_task(save_batches(writer, [_named(order, name)]))

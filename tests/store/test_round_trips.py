@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 
 from ingest.store import Item, save
-from models.database_postgres import PostgresTransaction
+from models.database_postgres_transaction import PostgresTransaction
+from models.values import Receipt
 from tests.databases import DEFAULT, PostgresTemplate, read
 from tests.laws.model_message import Delivery
 
 NOW = 1_767_225_600_000_000
-ROUND_TRIPS_MAX = 25
+ROUND_TRIPS_MAX = 19
 TRAIT = {"plan": "free"}
 FLAG = {"vip": True}
 
@@ -49,6 +50,13 @@ def unreadable(n: int) -> dict[str, Any]:
     return {"type": "nonsense", "userId": f"x{n}", "messageId": f"q{n}"}
 
 
+async def saved(counting: Counting, items: list[Item]) -> list[Receipt | None]:
+    tx = PostgresTransaction(counting, frozenset())  # type: ignore[arg-type]  # it has all that is called
+    receipts = await save(tx, DEFAULT, items)
+    await tx.flush()
+    return receipts
+
+
 @pytest.mark.parametrize("say", [unique, alias, unreadable])
 async def test_a_batch_of_many_asks_no_more_often_than_one_of_a_few(
     postgres_template: PostgresTemplate, say: Callable[[int], dict[str, Any]]
@@ -60,7 +68,7 @@ async def test_a_batch_of_many_asks_no_more_often_than_one_of_a_few(
         counting = Counting(connection)
         items = [Item(read(Delivery(say(n), NOW)), asked=True) for n in numbers]
         async with connection.transaction():
-            receipts = await save(PostgresTransaction(counting, frozenset()), DEFAULT, items)  # type: ignore[arg-type]  # it has all that is called
+            receipts = await saved(counting, items)
         assert len(receipts) == len(numbers)
         counts.append(counting.count)
     await connection.close()
@@ -91,7 +99,7 @@ async def test_many_who_are_joined_are_loaded_and_folded_again_at_once(
             counting.count = 0
             items = [Item(read(Delivery(body, NOW)), asked=False) for body in said]
             async with connection.transaction():
-                await save(PostgresTransaction(counting, frozenset()), DEFAULT, items)  # type: ignore[arg-type]  # it has all that is called
+                await saved(counting, items)
         counts.append(counting.count)
     customers = await connection.fetchval("SELECT count(*) FROM customers")
     await connection.close()

@@ -16,7 +16,7 @@ from ingest.indexes import Kind
 from ingest.message import Door, parse_one
 from ingest.store import Item, save
 from models.database import Transaction
-from models.database_postgres import Alone, PostgresTransaction
+from models.database_postgres_transaction import Alone, PostgresTransaction
 from models.database_sqlite import SqliteTransaction, drive
 from tests.databases import DEFAULT, PostgresTemplate, SqliteTemplate, file_of, read
 from tests.laws.histories import random_history
@@ -84,15 +84,22 @@ def test_what_the_store_sends_to_a_server_names_the_workspace(
     async def save_all() -> set[str]:
         connection = await asyncpg.connect(url.replace("+asyncpg", ""))
         recorder: Any = Recorder(connection)
+
+        async def save_one(alone: frozenset[int], batch: list[Item]) -> None:
+            async with connection.transaction():
+                tx = PostgresTransaction(recorder, alone)
+                await save(tx, DEFAULT, batch)
+                await tx.flush()
+
         async with connection.transaction():
-            await keep_indexes(PostgresTransaction(recorder, frozenset({1})))
+            tx = PostgresTransaction(recorder, frozenset({1}))
+            await keep_indexes(tx)
+            await tx.flush()
         for batch in batches():
             try:
-                async with connection.transaction():
-                    await save(PostgresTransaction(recorder, frozenset()), DEFAULT, batch)
+                await save_one(frozenset(), batch)
             except Alone:
-                async with connection.transaction():
-                    await save(PostgresTransaction(recorder, frozenset({1})), DEFAULT, batch)
+                await save_one(frozenset({1}), batch)
         await connection.close()
         return set(recorder.sent)
 
