@@ -91,6 +91,10 @@ class Reading(Protocol):
         """Return whether a number is one of those that a select gives, which are few."""
         ...
 
+    def unled(self, column: str) -> str:
+        """Return a column, to sort by, of which no index is to be followed."""
+        ...
+
     def in_turn(self, rows: str, turn: str, left: str) -> str:
         """Return the first `left` of a select's rows, numbered `nth_of_arm`; it is run only if it is its `turn`."""
         ...

@@ -94,6 +94,9 @@ class PostgresReading:
         # Of a sub-select, a plan that is kept for any values expects too much as well.
         return f"{number} = ANY (ARRAY({select}))"
 
+    def unled(self, column: str) -> str:
+        return column
+
     def in_turn(self, rows: str, turn: str, left: str) -> str:
         # A LIMIT that the planner does not know makes it look for a plan that begins early, whatever the whole costs.
         return f"SELECT * FROM ({rows}) AS q WHERE {turn} AND {left} > 0 AND q.nth_of_arm <= {left}"

@@ -90,6 +90,10 @@ class SqliteReading:
     def among_few(self, number: str, select: str) -> str:
         return f"{number} IN ({select})"
 
+    def unled(self, column: str) -> str:
+        # Of two indexes that look as good, SQLite takes the one of what breaks ties, and sorts all there is.
+        return f"+{column}"
+
     def in_turn(self, rows: str, turn: str, left: str) -> str:
         # A condition would be looked at once there is a row to look at it for.
         return f"SELECT * FROM ({rows}) AS q LIMIT CASE WHEN {turn} THEN {left} ELSE 0 END"

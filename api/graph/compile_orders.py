@@ -29,6 +29,8 @@ class Term:
     trait: Leaf | None = None
     # Of a long text: what an index has of it, and sorts by.
     begun: Sql | None = None
+    # What ORDER BY says in place of it.
+    said: Sql | None = None
 
 
 def number(alias: str, column: str, *, descending: bool = True, nullable: bool = False) -> Term:
@@ -134,7 +136,9 @@ def order_by(terms: Iterable[Term], *, backward: bool) -> Sql:
         nulls = (" NULLS FIRST" if backward else " NULLS LAST") if term.part.nullable else ""
         how = f"{'DESC' if descending else 'ASC'}{nulls}"
         # The order of beginnings is that of the whole, so it changes nothing but lets an index help.
-        rendered += [f"{sql} {how}" for sql in (term.begun, term.sql) if sql is not None]
+        rendered += [
+            f"{sql} {how}" for sql in (term.begun, term.said or term.sql) if sql is not None
+        ]
     return f"ORDER BY {', '.join(rendered)}"
 
 

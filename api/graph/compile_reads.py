@@ -17,6 +17,7 @@ from api.graph.compile_orders import ACCOUNT_COLUMNS, CUSTOMER_COLUMNS, MEMBER_C
 from api.graph.compile_pages import Listing, connection
 from api.graph.failures import bad_input
 from api.graph.ids import BadId
+from api.graph.page import Kind as PartKind
 from api.graph.plan import Field, Leaf
 from api.graph.statement import Binder, Row, Sql, Text
 from ingest.indexes import Kind as IndexKind
@@ -128,6 +129,9 @@ def accounts(c: Compile, _: Row, field: Field) -> Text:
         folded = [f"{t}.name_folded", f"{t}.group_id_folded"]
         where.append(filters.search_condition(draft, words, folded, None))
     order = closed(order or [orders.number(t, "last_seen_at")], t)
+    if order[0].part.kind is PartKind.NUMBER:
+        # An index has the keys of accounts by themselves, others have their times.
+        order[-1] = replace(order[-1], said=draft.dialect.unled(order[-1].sql))
     listing = Listing("Account", t, {t: "accounts"}, where, order, entity=Entity.ACCOUNT)
     return connection(c, _indexed(c, listing, field), field)
 
