@@ -20,6 +20,11 @@ PIN = (
 )
 # Outside of the lock: what looks for weaknesses must not bring any along.
 AUDIT = "uv tool run pip-audit==2.10.1 --require-hashes --disable-pip -r requirements.lock"
+# Whether a body fits its schema is our own affair: a message that does not is held, its neighbours are not.
+JUDGE = (
+    "uv tool run --from schemathesis==4.32.5 st run http://127.0.0.1:8000/openapi.json --checks all"
+    " --exclude-checks positive_data_acceptance,negative_data_rejection"
+)
 # The one definition of each command: justfile, hooks and CI call these.
 COMMANDS = {
     "demo": ("Serve on this machine, with demo data.", ["calyx serve --demo"]),
@@ -36,6 +41,7 @@ COMMANDS = {
     "bench": ("Measure; nothing is judged.", ["python -m tests.benchmarks"]),
     "cluster": ("Kill a node and a database under load.", ["python -m tests.cluster"]),
     "chaos": ("Hurt it in every way, and see what it keeps.", ["python -m tests.chaos"]),
+    "judge": ("Let schemathesis judge the HTTP API of a server that runs here; needs uv.", [JUDGE]),
     "setup": ("Install all of it, and the hook that checks each commit.", ["pre-commit install"]),
     "audit": ("Look for known weaknesses of what is locked; needs uv and a network.", [AUDIT]),
     "lock": ("Pin anew what pyproject.toml asks for; needs uv.", [PIN]),

@@ -60,6 +60,10 @@ cluster *args:
 chaos *args:
     @python3 dev.py chaos {{args}}
 
+# Let schemathesis judge the HTTP API of a server that runs here; needs uv.
+judge *args:
+    @python3 dev.py judge {{args}}
+
 # Install all of it, and the hook that checks each commit.
 setup:
     @python3 dev.py setup
