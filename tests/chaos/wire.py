@@ -195,6 +195,9 @@ async def _heard(reader: asyncio.StreamReader) -> bytes:
         async with asyncio.timeout(_ANSWER_SECONDS_MAX):
             while chunk := await reader.read(65_536):
                 heard = (heard + chunk)[:1_000_000]
+                # A stream of events lasts for as long as somebody listens.
+                if b"\r\ncontent-type: text/event-stream" in heard[:2_000]:
+                    break
     except ConnectionError:
         return heard
     except TimeoutError:
