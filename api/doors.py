@@ -197,7 +197,7 @@ def write_key(body: bytes) -> bytes | None:
     """Return the `writeKey` of a body, None where it has none."""
     try:
         found = _read_keyed(body).writeKey
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _write_key_leniently(body)
     return found.encode("utf-8", "replace") if isinstance(found, str) else None
 

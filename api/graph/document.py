@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -120,12 +121,18 @@ class Document:
             # Most pages have no other variables than a key or a cursor.
             sources = {name: VariableValueSource(texts[name], given[name]) for name in texts}
             return VariableValues(sources, {name: given[name] for name in texts})
-        found = get_variable_values(
+        read = partial(
+            get_variable_values,
             self.schema,
             self.operation.variable_definitions or (),
             dict(given),
             max_errors=ERRORS_MAX,
         )
+        try:
+            found = read()
+        except IndexError:
+            # graphql-core cannot measure how near a name is that grows in lower case, as `\u0130` does.
+            found = read(hide_suggestions=True)
         if isinstance(found, list):
             raise Invalid(found)
         return found

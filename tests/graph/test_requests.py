@@ -93,6 +93,11 @@ async def test_what_is_no_request_is_400(asking: Asking, body: bytes) -> None:
     assert json.loads(answer.body)["errors"][0]["message"]
 
 
+async def test_a_name_that_grows_in_lower_case_is_the_callers_fault(asking: Asking) -> None:
+    query = "query($where: CustomerFilter) { customers(where: $where) { totalCount } }"
+    assert await asking.code(query, {"where": {"\u0130": 1}}) == "BAD_USER_INPUT"
+
+
 async def test_numbers_beyond_measure_are_no_failure_of_ours(asking: Asking) -> None:
     digits = "9" * 5_000
     in_text = f'{{ customers(where: {{trait: {{key: "x", eq: {digits}}}}}) {{ totalCount }} }}'

@@ -68,6 +68,12 @@ async def test_a_write_key_that_is_none_is_401(calyx: Calyx, write_key: object) 
     assert answer.status_code == 401
 
 
+async def test_a_write_key_that_is_not_utf_8_is_401(calyx: Calyx) -> None:
+    body = b'{"type":"page","userId":"u","writeKey":"\xed\xbf\xbf"}'
+    answer = await calyx.post("/v1/page", content=body, headers={})
+    assert answer.status_code == 401
+
+
 async def test_a_wrong_header_is_not_mended_by_a_right_write_key(calyx: Calyx) -> None:
     body = TRACK | {"writeKey": calyx.secrets[Scope.INGEST]}
     answer = await calyx.client.post("/v1/track", json=body, headers=basic("nobody:"))
