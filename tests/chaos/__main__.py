@@ -83,6 +83,8 @@ async def _run(
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     today = datetime.now(UTC).date()  # noqa: TID251 (a command may look at the calendar)
+    # What runs is what was there when it began.
+    began = f"{today.isoformat()}, {report.commit()}"
     outcomes = []
     for scenario in chosen:
         _say(f"{scenario.name}: {scenario.about}")
@@ -91,7 +93,7 @@ async def _run(
         _say(report.line(outcome))
         if record:
             # At once: what was shown is shown, whatever becomes of the rest.
-            report.record(scenario, outcome, plan.seed, today)
+            report.record(scenario, outcome, plan.seed, began)
         outcomes.append(outcome)
     return outcomes
 

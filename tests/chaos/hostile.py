@@ -92,6 +92,8 @@ async def _send_all(
             status, headers, body = await sent(running.app, asked)
             flooded.statuses[status] += 1
             fault = blame(status, headers, body)
+            # It is answered to balancers, which come again by themselves.
+            fault = None if asked.path == "/readyz" and status == 503 else fault
             if fault and len(flooded.troubles) < 30:
                 flooded.troubles.append(
                     f"seed {seed}/{part}, request {number}: {fault}: {asked!r:.700}"

@@ -95,7 +95,7 @@ def _silent(_line: str) -> None:
 
 async def fail_all_of(ground: Ground, when: When, plan: Plan, outcome: Outcome) -> Outcome:
     """Fail one call after the other, on one side of its effect, until there are no more; return what came of it."""
-    expected, calls = await _without(ground)
+    expected, calls = await without_faults(ground)
     # Where there are to be fewer faults than calls, it is every so-many-th, beginning anywhere.
     step = max(1, 6 * calls // plan.times(60, 6 * calls))
     place = plan.rng(f"{outcome.name}/{when.value}").randrange(step) + 1
@@ -128,7 +128,7 @@ async def fail_one(ground: Ground, faults: Faults, expected: Any) -> str | None:
         return broken[0] if broken else None
 
 
-async def _without(ground: Ground) -> tuple[Any, int]:
+async def without_faults(ground: Ground) -> tuple[Any, int]:
     """Return the state without faults, and how many calls that took."""
     faults = Faults(0, When.BEFORE, armed=True)
     async with a_database(ground) as url, a_calyx(url) as running:

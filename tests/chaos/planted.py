@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import ingest.store
+import ingest.log
 from api import cli_serve, doors
 from ingest.store import Item
 from ingest.writer import Answers, Writer
@@ -67,15 +67,14 @@ _going: set[asyncio.Future[Answers]] = set()
 
 def _log_apart_from_fold(put: Callable[[Any, str, Any], None]) -> None:
     """Commit the log before the fold: what dies between is a duplicate for ever, and nowhere in the state."""
-    fold = ingest.store.fold
+    append = ingest.log.append
 
-    async def later(working: Any, *rest: Any) -> None:
-        transaction = working.tx
-        await _execute(transaction, "COMMIT")
-        await _execute(transaction, "BEGIN")
-        await fold(working, *rest)
+    async def alone(working: Any, *rest: Any) -> None:
+        await append(working, *rest)
+        await _execute(working.tx, "COMMIT")
+        await _execute(working.tx, "BEGIN")
 
-    put(ingest.store, "fold", later)
+    put(ingest.log, "append", alone)
 
 
 async def _execute(transaction: Any, sql: str) -> None:

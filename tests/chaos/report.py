@@ -7,7 +7,6 @@ import platform
 import sqlite3
 import subprocess
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 from tests.chaos.plan import Outcome, Scenario
@@ -41,15 +40,18 @@ def line(outcome: Outcome) -> str:
 
 
 def record(
-    scenario: Scenario, outcome: Outcome, seed: int, today: date, path: Path = RECORD
+    scenario: Scenario, outcome: Outcome, seed: int, began: str, path: Path = RECORD
 ) -> None:
-    """Write the row of a scenario into the record, in the place of an older one."""
+    """Write the row of a scenario into the record, in the place of an older one.
+
+    `began` is the day and the commit at which it did.
+    """
     text = path.read_text()
     head, rest = text.split(_BEGIN, 1)
     table, tail = rest.split(_END, 1)
     rows = {row.split("|")[1].strip(): row for row in table.splitlines()[4:]}
     name, done, acknowledged, stored, found, _, figures = _row(outcome)
-    when = f"{today.isoformat()}, {_commit()}, {seed}"
+    when = f"{began}, {seed}"
     cells = (name, scenario.goal, done, acknowledged, stored, found, figures, when)
     rows[name] = f"| {' | '.join(cells)} |"
     heads = [f"| {' | '.join(_RECORD_HEADS)} |", f"|{' --- |' * len(_RECORD_HEADS)}"]
@@ -85,7 +87,8 @@ def _processor() -> str:
     return next((one.split(": ", 1)[1] for one in lines if one.startswith("model name")), "unknown")
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return what is checked out."""
     words = ("git", "rev-parse", "--short=7", "HEAD")
     said = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     return said.stdout.strip() or "no commit"
