@@ -49,7 +49,7 @@ def record(
     text = path.read_text()
     head, rest = text.split(_BEGIN, 1)
     table, tail = rest.split(_END, 1)
-    rows = {row.split("|")[1].strip(): row for row in table.splitlines()[4:]}
+    rows = {row.split("|")[1].strip(): row for row in table.split("\n")[4:] if row}
     name, done, acknowledged, stored, found, _, figures = _row(outcome)
     when = f"{began}, {seed}"
     cells = (name, scenario.goal, done, acknowledged, stored, found, figures, when)

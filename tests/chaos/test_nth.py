@@ -25,7 +25,7 @@ async def test_a_call_that_fails_leaves_nothing_behind(
     ground: Ground, when: When, tmp_path: Path
 ) -> None:
     outcome = Outcome(nth.SCENARIOS[0].name)
-    await fail_all_of(ground, when, Plan(20, tmp_path, count=12), outcome)
+    await fail_all_of(ground, when, Plan(20, tmp_path, count=24), outcome)
     assert outcome.troubles == []
     assert outcome.did[f"faults on {ground.name}"] >= 2
 
