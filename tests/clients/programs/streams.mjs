@@ -1,20 +1,6 @@
-// Follows events as graphql-sse does: `streams.mjs URL KEY COUNT AFTER`. Prints each, then how it ended.
+// Follows events as graphql-sse does: `streams.mjs URL KEY COUNT AFTER`.
 import { createClient } from "graphql-sse";
+import { follow, key, url } from "./following.mjs";
 
-const [url, key, count, after] = process.argv.slice(2);
 const client = createClient({ url, headers: { Authorization: `Bearer ${key}` }, retryAttempts: 0 });
-const query = "subscription ($after: String) { events(after: $after) { position messageId } }";
-const told = [];
-try {
-  for await (const { data, errors } of client.iterate({ query, variables: { after } })) {
-    if (errors) throw errors;
-    told.push(data.events);
-    if (told.length === Number(count)) break;
-  }
-  for await (const { data } of client.iterate({ query: "{ viewer { scopes } }" })) told.push(data);
-  console.log(JSON.stringify({ told }));
-} catch (error) {
-  const errors = Array.isArray(error) ? error : [{ code: error.response?.status, message: error.message }];
-  console.log(JSON.stringify({ told, errors }));
-}
-client.dispose();
+await follow(client, (error) => ({ code: error.response?.status, message: error.message }));
