@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import stores
+from tests.benchmarks import bare_import, stores
 from tests.benchmarks.comparison import Broken, Say
 from tests.benchmarks.load import cpu_seconds
 from tests.benchmarks.messages import Whom, stamp, stream
@@ -23,6 +23,7 @@ from tests.benchmarks.servers import environment
 from tests.postgres import Missing
 
 EVENTS, CUSTOMERS = 1_000_000, 10_000
+LOG_ALONE = "empty, the log alone"
 
 _FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 _BETWEEN = timedelta(seconds=10)
@@ -94,15 +95,20 @@ def _into(
     url = store.new()
     for into, file in zip(("empty", "filled"), files, strict=True):
         say(f"importing into {name}, {into}")
-        done = import_one(name, into, url, file, store.pid)
-        say(f"{name}, {into}: {done.events / done.seconds:,.0f} events/s")
-        yield done
+        yield _told(import_one(name, into, url, file, store.pid), say)
     counted = {table: store.count(url, table) for table in _COUNTED}
     if counted["events"] != len(files) * events:
         raise Broken(f"{name} holds {counted['events']:,} events of {len(files) * events:,}")
     rows = ", ".join(f"{count:,} {table}" for table, count in counted.items())
     run.about.append(f"{name} holds in the end {rows}")
     store.drop(url)
+    say(f"storing the log alone in {name}")
+    yield _told(_log_alone(name, store, files[0], events), say)
+
+
+def _told(done: Imported, say: Say) -> Imported:
+    say(f"{done.database}, {done.into}: {done.events / done.seconds:,.0f} events/s")
+    return done
 
 
 def import_one(name: str, into: str, url: str, file: Path, database: int | None) -> Imported:
@@ -123,6 +129,32 @@ def import_one(name: str, into: str, url: str, file: Path, database: int | None)
     spent = None if database is None else (cpu_seconds(database) - own) * each
     cpu = (_cpu_of_children() - cpu) * each
     return Imported(name, into, said["messages"], said["seconds"], cpu, spent)
+
+
+def _log_alone(name: str, store: stores.Store, file: Path, events: int) -> Imported:
+    """Store an archive with the least that a log takes: nothing that knows more can be faster."""
+    url = store.new()
+    subprocess.run(
+        [sys.executable, "-m", "api.cli", "migrate"],
+        cwd=file.parent,
+        env=environment({"CALYX_DATABASE_URL": url}),
+        capture_output=True,
+        check=True,
+    )
+    cpu, own = _cpu(), 0.0 if store.pid is None else cpu_seconds(store.pid)
+    seconds = bare_import.store(file, url)
+    each = 1_000_000 / events
+    spent = None if store.pid is None else (cpu_seconds(store.pid) - own) * each
+    cpu = (_cpu() - cpu) * each
+    if store.count(url, "events") != events:
+        raise Broken(f"{name} holds {store.count(url, 'events'):,} events of {events:,}")
+    store.drop(url)
+    return Imported(name, LOG_ALONE, events, seconds, cpu, spent)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return _cpu_of_children() + used.ru_utime + used.ru_stime
 
 
 def _cpu_of_children() -> float:

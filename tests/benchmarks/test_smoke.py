@@ -62,7 +62,8 @@ def test_imports_are_measured_into_empty_and_filled_databases(tmp_path: Path) ->
     printed = report.render_imports(found, sync_ms=0.3)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table_of(printed)]
     kinds = [("SQLite", False)] + ([] if found.absent else [("PostgreSQL", True)])
-    expected = [(name, into, own) for name, own in kinds for into in ("empty", "filled")]
+    ways = ("empty", "filled", imports.LOG_ALONE)
+    expected = [(name, into, own) for name, own in kinds for into in ways]
     assert [(row[0], row[1], row[5] != "") for row in rows] == expected
     assert all(one.events == 200 and one.seconds > 0 for one in found.imports)
     assert "holds in the end 400 events, " in printed
