@@ -122,8 +122,10 @@ def _of_person(
 def _of_company(company: Company) -> Iterator[tuple[Place, Standing]]:
     group, fold = company.group_id, company.fold
     yield from _of_profile(group, fold)
-    if fold.created is not None:
-        yield Place(EffectKind.CREATED, group), Standing(_moment(fold.created))
+    created = fold.first_seen if fold.created is None else fold.created
+    if created is not None:
+        # As it is shown: an account that nobody said to be created was so when first seen.
+        yield Place(EffectKind.CREATED, group), Standing(_moment(created))
     gone = fold.deleted_at
     value = NULL if gone is None else _moment(gone)
     yield Place(EffectKind.DELETED, group), Standing(value, fold.last_word)
