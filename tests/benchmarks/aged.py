@@ -66,7 +66,7 @@ def measure(customers: int, events: int, sizes: Sizes, folder: Path, say: Say) -
         count = round(events * size / customers)
         file = folder / f"age-{size}.jsonl"
         say(f"writing an archive of {count:,} events about {size:,} customers")
-        imports.write_archive(file, size, count, size, Whom.IN_TURN)
+        imports.write_archive(file, 0, count, size, Whom.IN_TURN)
         archives.append((size, count, file))
     ages = Ages()
     ages.found.extend(_on("SQLite", stores.SqliteFiles(folder), archives, sizes, folder, say))
