@@ -12,10 +12,12 @@ from typing import Any
 from ingest import audit, canonical, quarantine
 from ingest.canonical import Unreadable
 from ingest.explain import Explanation, explain
+from ingest.lane import HEAVY_LIMITS, HeavyLimits
 from ingest.message import BOUNDS, Bounds, Door, Parsed, TooMany, parse, parse_one
 from ingest.quarantine import Entry, Retry
+from ingest.queued import Busy
 from ingest.store import Item
-from ingest.writer import QUEUE_LIMITS, Busy, Committed, QueueLimits, Writer
+from ingest.writer import QUEUE_LIMITS, Committed, QueueLimits, Writer
 from models.database import Database, Rehearsal
 from models.values import EventType, Held, Message, Micros, Quarantined, Receipt, Workspace
 
@@ -24,6 +26,7 @@ __all__ = [
     "Busy",
     "Committed",
     "Door",
+    "HeavyLimits",
     "Ingest",
     "QueueLimits",
     "TooMany",
@@ -47,10 +50,11 @@ class Ingest:
         bounds: Bounds = BOUNDS,
         queue: QueueLimits = QUEUE_LIMITS,
         watch: Callable[[Committed], None] = lambda _: None,
+        heavy: HeavyLimits = HEAVY_LIMITS,
     ) -> None:
         self._database = database
         self._bounds = bounds
-        self._writer = Writer(database, queue, watch)
+        self._writer = Writer(database, queue, watch, heavy)
 
     def start(self) -> None:
         """Begin to take messages in."""

@@ -2,7 +2,7 @@
 
 Each method takes one statement with its stamp. It answers True where the join is exact, and False
 where a late statement falls between others that are not kept here: then the log must be asked, by
-folding the events again in the order of their stamps, for which every join is exact.
+folding the events again in the order of their times, for which every join is exact.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ingest.meaning import Meaning
+from ingest.meaning import Meaning, Place
 from models.values import FALSE, NULL, TRUE, JsonText, Micros, Stamp
 
 Run = tuple[Micros, bool | None]
@@ -78,8 +78,10 @@ class Profile:
             exact = turn(runs, stamp, None if old is None else old.stamp, value=flag)
         elif flag is not None:
             # What other values the key had before is not kept: only what comes last is sure.
-            exact = old is None or stamp > old.stamp
-            self.flags[key] = [(stamp.at, flag)]
+            last = old is None or stamp > old.stamp
+            # At the very moment of the newest write it was overruled there and then.
+            exact = last or (old is not None and stamp.at == old.stamp.at)
+            self.flags[key] = [(stamp.at, flag)] if last else []
         new.flag = flag is not None
         self.traits[key] = new if old is None else merge(old, new)
         return exact
@@ -168,6 +170,12 @@ class Membership:
     removed: Micros | None = None
     # The newest word of all, for receipts.
     last_word: Stamp | None = None
+
+    def take(self, said: Meaning, stamp: Stamp, deletion: Micros | None) -> bool:
+        """Take what a message states of this place; answer whether that was exact."""
+        if said.place is Place.ADD:
+            return self.add(stamp, said.role, deletion)
+        return self.remove(stamp)
 
     def add(self, stamp: Stamp, role: JsonText | None, deletion: Micros | None) -> bool:
         """Take an add, with a role where it says one; `deletion` is the account's last."""

@@ -112,12 +112,11 @@ async def read_about(
 
 
 async def count_about(
-    tx: Transaction, workspace: Workspace, by: str, numbers: Iterable[int]
-) -> Counter[int]:
-    """Return how many events there are about each of these identities or accounts."""
+    tx: Transaction, workspace: Workspace, by: str, numbers: Iterable[int], most: int
+) -> dict[int, int]:
+    """Return how many events there are about each of these identities or accounts, at most `most`."""
     keys = [(number,) for number in sorted(set(numbers))]
-    rows = await tx.lookup("events", (by,), (by,), workspace.id, keys)
-    return Counter(number for (number,) in rows)
+    return dict(await tx.count("events", by, workspace.id, keys, most))
 
 
 async def shared(tx: Transaction, workspace: Workspace, batch: Iterable[Fresh]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from ingest.meaning import Meaning, Place, meaning
 from ingest.message import Parsed
 from ingest.owners import Said
 from ingest.quarantine import Holding, Retry
-from ingest.refold import refold, take_place
+from ingest.refold import refold
 from ingest.working import Working
 from models.database import Raced, Transaction
 from models.values import (
@@ -59,6 +59,9 @@ async def save(
     is_fresh = {id(one) for one in fresh}
     working = working or Working(tx, workspace)
     kept = await oblivion.screen(working, fresh)
+    if oblivion.tally is not None:
+        # The log itself has changed: only this transaction knows what it says.
+        working.ahead = None
     said = [(one.message, meaning(one.message)) for one in kept]
     await fold(working, kept, said, oblivion.hashes(said))
     erased = Erased() if oblivion.tally is None else await oblivion.tally.end()
@@ -105,7 +108,7 @@ async def fold(
     await _load_flags(working, living)
     await _take_accounts(working, living)
     await _take_people(working, living)
-    await refold(working)
+    await refold(working, living)
     await working.write_state()
 
 
@@ -197,7 +200,7 @@ async def _take_people(working: Working, said: list[Said]) -> None:
         if states.place is not Place.NONE:
             company = working.by_group[states.group_id or ""]
             place = working.place(person.id, company.id)
-            exact = take_place(place, states, message, company.fold.deleted) and exact
+            exact = place.take(states, message.stamp, company.fold.deleted) and exact
         if not exact:
             person.refold = True
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ingest import flags, indexes, pack, rows
 from ingest.fold import Account, Customer, Membership
 from ingest.indexes import Changes, Shown
+from ingest.ready import Ahead
 from models.database import Raced, Row, Transaction
 from models.values import (
     Entity,
@@ -113,6 +114,10 @@ class Working:
     gone: set[int] = field(default_factory=set)
     indexed: Changes = field(default_factory=Changes)
     flagged: flags.Stored = field(default_factory=flags.Stored)
+    # What nobody but this transaction knows of.
+    made: set[int] = field(default_factory=set)
+    # What may be folded here and what is ready, where whoever writes can wait; None where it cannot.
+    ahead: Ahead | None = None
 
     async def find_identities(self, names: Iterable[Identifier]) -> list[Identifier]:
         """Load the identities that exist; return the names of those that do not."""
@@ -226,6 +231,7 @@ class Working:
             identity = Identity(number, key, name, customer, hash=hashes.get(name))
             self.hold(identity)
             self.new_identities.add(number)
+            self.made.add(number)
             user_id = name.text if name.kind is Kind.USER else None
             self.people[customer] = Person(customer, Customer(), key, user_id, stored=False)
 

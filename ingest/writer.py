@@ -1,7 +1,8 @@
 """Let many requests share one commit: each waits until its messages are durable.
 
 The next batch is whatever queued while the last one committed; nobody lingers. The queue is
-bounded by messages and by bytes, and full means Busy, at once.
+bounded by messages and by bytes, and full means Busy, at once. A request with so much behind it
+that the others would have to wait goes to a slow lane.
 """
 
 from __future__ import annotations
@@ -9,30 +10,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass
 
 from ingest import audit
+from ingest.lane import HEAVY_LIMITS, HeavyLimits, Lane
 from ingest.message import hold
+from ingest.queued import Answers, Busy, Request, answer, entries, fail, store
+from ingest.ready import TooMuch
 from ingest.store import Item, save
-from models.database import Database, Transaction, Unavailable
-from models.values import Receipt, Workspace
-
-Answers = list[Receipt | None]
+from models.database import Database, Unavailable
+from models.values import Workspace
 
 BATCH_MESSAGES_MAX = 500
 
 _LEARNT_OF_EACH = 0.2
 _COMMITS_UNKNOWN = 1_000
-
-
-class Busy(Exception):
-    """Nothing was stored; the same request will do after `retry_after_s`."""
-
-    def __init__(self, message: str, retry_after_s: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +79,6 @@ class _Pace:
         return max(2 * BATCH_MESSAGES_MAX, of_a_commit * commits)
 
 
-@dataclass(slots=True, eq=False)
-class _Request:
-    workspace: Workspace
-    items: Sequence[Item]
-    size: int
-    by: audit.Entry | None = None
-    # What it erases is told of it alone, so nothing else may share its commit.
-    alone: bool = False
-    context: Context = field(default_factory=copy_context)
-    done: asyncio.Future[Answers] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
 class Writer:
     """The one that writes: takes requests, commits batches of one workspace each."""
 
@@ -107,21 +87,25 @@ class Writer:
         database: Database,
         limits: QueueLimits = QUEUE_LIMITS,
         watch: Callable[[Committed], None] = lambda _: None,
+        heavy: HeavyLimits = HEAVY_LIMITS,
     ) -> None:
         self._database = database
         self._limits = limits
         self._watch = watch
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._pace = _Pace(limits)
+        self._heavy = heavy
+        self._lane = Lane(database, heavy, self._done, self._commit_apart)
         self.messages_waiting = 0
         self.bytes_waiting = 0
 
     def start(self) -> None:
         """Begin to commit what is submitted."""
         self._task = asyncio.create_task(self._run(), name="calyx-writer")
+        self._lane.start()
 
     async def submit(
         self,
@@ -139,18 +123,19 @@ class Writer:
         if not items:
             return []
         self._admit(len(items), size)
-        request = _Request(workspace, items, size, by, alone)
+        request = Request(workspace, items, size, by, alone)
         self._queue.append(request)
         self._wake.set()
         # What is under way is written whether or not the caller still waits.
         return await asyncio.shield(request.done)
 
     async def close(self) -> None:
-        """Commit what is queued, then stop."""
+        """Commit what is queued, then stop; what waits in the slow lane is Busy."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
             await self._task
+        await self._lane.close()
 
     def expect_room(self) -> None:
         """Raise Busy where every request would be refused: that is known before one is parsed."""
@@ -184,11 +169,11 @@ class Writer:
                 self.messages_waiting -= len(request.items)
                 self.bytes_waiting -= request.size
 
-    def _next_batch(self) -> list[_Request]:
+    def _next_batch(self) -> list[Request]:
         """Take the oldest request and those behind it that may share its transaction."""
         workspace = self._queue[0].workspace
-        batch: list[_Request] = []
-        rest: deque[_Request] = deque()
+        batch: list[Request] = []
+        rest: deque[Request] = deque()
         messages = 0
         while self._queue:
             request = self._queue.popleft()
@@ -204,26 +189,35 @@ class Writer:
         self._queue.extendleft(reversed(rest))
         return batch
 
-    async def _commit(self, batch: list[_Request]) -> None:
+    async def _commit(self, batch: list[Request]) -> None:
         started = time.perf_counter()
         try:
-            answers = await self._save(batch)
+            answers = await self._database.write(lambda tx: store(tx, batch, self._heavy.ahead()))
+        except TooMuch:
+            await self._set_aside(batch)
         except Unavailable as error:
-            _fail(batch, Busy(str(error), 1))
+            fail(batch, Busy(str(error), 1))
         except Exception as error:  # noqa: BLE001 (whatever it is, the callers must hear of it)
             await self._commit_apart(batch, error)
         else:
-            seconds = time.perf_counter() - started
-            messages = sum(len(request.items) for request in batch)
-            contexts = [request.context for request in batch]
-            committed = Committed(messages, seconds, contexts)
-            for request in batch:
-                count = len(request.items)
-                mine, answers = answers[:count], answers[count:]
-                if not request.done.done():
-                    request.done.set_result(mine)
+            committed = self._done(batch, answers, time.perf_counter() - started)
             self._pace.note(committed)
-            self._tell(committed)
+
+    async def _set_aside(self, batch: list[Request]) -> None:
+        """Commit a batch but for what there is too much behind."""
+        if len(batch) == 1:
+            self._lane.take(batch[0])
+            return
+        middle = len(batch) // 2
+        await self._commit(batch[:middle])
+        await self._commit(batch[middle:])
+
+    def _done(self, batch: list[Request], answers: Answers, seconds: float) -> Committed:
+        answer(batch, answers)
+        messages = sum(len(request.items) for request in batch)
+        committed = Committed(messages, seconds, [request.context for request in batch])
+        self._tell(committed)
+        return committed
 
     def _tell(self, committed: Committed) -> None:
         try:
@@ -232,7 +226,7 @@ class Writer:
             context = {"message": "a watcher of commits failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
-    async def _commit_apart(self, batch: list[_Request], error: Exception) -> None:
+    async def _commit_apart(self, batch: list[Request], error: Exception) -> None:
         """Commit each request by itself, so that one that cannot be saved fails alone."""
         if len(batch) > 1:
             for request in batch:
@@ -241,12 +235,12 @@ class Writer:
         request = batch[0]
         try:
             answers = await self._save_around(request.workspace, request.items)
-            entries = list(_entries(batch, answers))
-            await self._database.write(lambda tx: audit.write(tx, request.workspace, entries))
+            told = list(entries(batch, answers))
+            await self._database.write(lambda tx: audit.write(tx, request.workspace, told))
         except Unavailable as unavailable:
-            _fail(batch, Busy(str(unavailable), 1))
+            fail(batch, Busy(str(unavailable), 1))
         except Exception:  # noqa: BLE001 (not even held: the caller hears of the first fault)
-            _fail(batch, error)
+            fail(batch, error)
         else:
             request.done.set_result(answers)
             context = {"message": "a message could not be stored and is held", "exception": error}
@@ -265,29 +259,3 @@ class Writer:
         middle = len(items) // 2
         first = await self._save_around(workspace, items[:middle])
         return first + await self._save_around(workspace, items[middle:])
-
-    async def _save(self, batch: list[_Request]) -> Answers:
-        workspace = batch[0].workspace
-        items = [item for request in batch for item in request.items]
-
-        async def work(tx: Transaction) -> Answers:
-            answers = await save(tx, workspace, items)
-            await audit.write(tx, workspace, list(_entries(batch, answers)))
-            return answers
-
-        return await self._database.write(work)
-
-
-def _entries(batch: list[_Request], answers: Answers) -> Iterator[audit.Entry]:
-    place = 0
-    for request in batch:
-        receipt = answers[place] if request.items else None
-        place += len(request.items)
-        if request.by is not None and receipt is not None:
-            yield request.by.answered(receipt)
-
-
-def _fail(batch: list[_Request], error: Exception) -> None:
-    for request in batch:
-        if not request.done.done():
-            request.done.set_exception(error)

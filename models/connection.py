@@ -82,6 +82,12 @@ class Transaction(Protocol):
         """Return the rows of which `by` lies in one of these spans, both ends included."""
         ...
 
+    async def count(
+        self, table: str, by: str, workspace: int, keys: Iterable[Row], most: int
+    ) -> list[Row]:
+        """Return each key with how many rows have it in column `by`, counted up to `most`."""
+        ...
+
     async def claim(
         self,
         table: str,

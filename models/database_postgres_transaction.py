@@ -165,6 +165,14 @@ class PostgresTransaction:
             dialect.between_arrays(table, columns, by), workspace, *_turned(wanted)
         )
 
+    async def count(
+        self, table: str, by: str, workspace: int, keys: Iterable[Row], most: int
+    ) -> list[Row]:
+        wanted = sorted(set(keys))
+        if not wanted:
+            return []
+        return await self._read(dialect.count_arrays(table, by), workspace, most, *_turned(wanted))
+
     async def insert(
         self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
     ) -> None:

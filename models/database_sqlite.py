@@ -313,6 +313,17 @@ class SqliteTransaction:
             rows += self._connection.execute(sql, args).fetchall()
         return rows
 
+    async def count(
+        self, table: str, by: str, workspace: int, keys: Iterable[Row], most: int
+    ) -> list[Row]:
+        rows: list[Row] = []
+        rest = iter(dict.fromkeys(keys))
+        while part := list(islice(rest, _KEYS_MAX)):
+            sql = dialect.count(table, by, len(part))
+            args = [workspace, most, *(key for (key,) in part)]
+            rows += self._connection.execute(sql, args).fetchall()
+        return rows
+
     async def insert(
         self, table: str, columns: tuple[str, ...], workspace: int, rows: Iterable[Row]
     ) -> None:

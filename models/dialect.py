@@ -87,6 +87,13 @@ def between(table: str, columns: tuple[str, ...], by: str, count: int) -> str:
 
 
 @lru_cache(maxsize=1_000)
+def count(table: str, by: str, count: int) -> str:
+    """Return SQLite's statement for how many rows have each of `count` keys; `?2` is the most to count."""
+    keys = ", ".join(f"(?{place})" for place in range(3, 3 + count))
+    return _counts(table, f"(VALUES {keys}) AS k", by, "k.column1", "?")
+
+
+@lru_cache(maxsize=1_000)
 def insert(table: str, columns: tuple[str, ...], key: tuple[str, ...] = ()) -> str:
     """Return SQLite's statement for one row: where `key` is given it replaces the other columns."""
     places = ", ".join("?" * (1 + len(columns)))
@@ -154,6 +161,12 @@ def between_arrays(table: str, columns: tuple[str, ...], by: str) -> str:
     return _each(table, columns, spans, [], (f't."{by}"', "k.low", "k.high"))
 
 
+@lru_cache(maxsize=1_000)
+def count_arrays(table: str, by: str) -> str:
+    """Return PostgreSQL's statement for how many rows have each of many keys; `$2` is the most to count."""
+    return _counts(table, f"unnest($3::{_kind(table, by)}[]) AS k(id)", by, "k.id", "$")
+
+
 class Change(NamedTuple):
     """Many rows of one table that are written; of those that are claimed it is counted how many were."""
 
@@ -219,6 +232,15 @@ def delete_arrays(table: str, by: tuple[str, ...]) -> str:
 LOCKED = {"customers", "accounts", "kept_indexes"}
 
 _PLACE = re.compile(r"\?(\d+)")
+
+
+def _counts(table: str, keys: str, by: str, key: str, sign: str) -> str:
+    """Return a statement that counts for each key by itself, and no further than asked."""
+    some = (
+        f'SELECT 1 FROM {table} AS t WHERE t.workspace_id = {sign}1 AND t."{by}" = {key}'
+        f" LIMIT {sign}2"
+    )
+    return f"SELECT {key}, (SELECT count(*) FROM ({some}) AS c) FROM {keys}"
 
 
 def _each(

@@ -11,8 +11,9 @@ from typing import Any
 
 import ingest.log
 from api import cli_serve, doors
+from ingest.queued import Answers
 from ingest.store import Item
-from ingest.writer import Answers, Writer
+from ingest.writer import Writer
 from models import database_sqlite
 from models.connection import Work
 from models.database import Database

@@ -46,6 +46,8 @@ LOOK_UPS = [
 ]
 OTHERS = [
     dialect.between_arrays("events", ("message_id",), "key"),
+    dialect.count_arrays("events", "whom"),
+    dialect.count_arrays("events", "account_id"),
     dialect.follow_arrays("customers", ("id",), ("identities", "key", "customer_id"), waits=True),
 ]
 
