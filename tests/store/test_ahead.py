@@ -1,0 +1,287 @@
+"""What is stored between a fold and its transaction is taken, or the fold is made again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from ingest import ahead
+from ingest.lane import HeavyLimits
+from ingest.queued import Answers, Request, store
+from ingest.ready import Ahead
+from ingest.replay import dump
+from ingest.store import Item
+from models.database import Database, Transaction
+from tests.databases import DEFAULT, PostgresTemplate, opened, read, save_batches
+from tests.laws import model
+from tests.laws.model import Delivery
+from tests.laws.test_law import plain
+from tests.store.between import Between, nothing
+
+RECEIVED = 1_768_000_000_000_000
+LITTLE = HeavyLimits(events_max=3, page=2, settled=0)
+BEHIND = 10
+# Too much at first, folded, then stored.
+AT_ONCE, ONCE_MORE = 2, 3
+
+
+def said(second: int, name: str, **body: Any) -> Delivery:
+    """Return a message that happened at a second of New Year's morning."""
+    at = f"2026-01-01T00:{second // 60:02d}:{second % 60:02d}Z"
+    return Delivery({"messageId": name, "timestamp": at, **body}, RECEIVED)
+
+
+def vip(second: int, name: str, value: Any, **body: Any) -> Delivery:
+    return said(
+        second, name, **{"type": "identify", "userId": "big", "traits": {"vip": value}, **body}
+    )
+
+
+def track(second: int, name: str, event: str, **body: Any) -> Delivery:
+    return said(second, name, **{"type": "track", "event": event, "userId": "big", **body})
+
+
+async def do_nothing() -> None:
+    """Let nothing happen between pages."""
+
+
+class Desk:
+    """Sends messages to a database, and compares with the model what they left."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.heard: list[Delivery] = []
+
+    async def save(self, *batch: Delivery) -> None:
+        """Store messages as they come, in one transaction."""
+        self.heard += batch
+        await save_batches(self.database, [batch])
+
+    async def send(
+        self,
+        batch: Sequence[Delivery],
+        before: Callable[[int], Awaitable[None]] = nothing,
+        pause: Callable[[], Awaitable[None]] = do_nothing,
+        limits: HeavyLimits = LITTLE,
+    ) -> Between:
+        """Store messages, what is much ahead of their transaction."""
+        self.heard += batch
+        between = Between(self.database, before)
+        request = Request(DEFAULT, [Item(read(one), asked=True) for one in batch], 0)
+
+        async def work(tx: Transaction, ready: Ahead | None) -> Answers:
+            return await store(tx, [request], ready)
+
+        await ahead.write(cast("Database", between), DEFAULT, work, limits.ahead(), pause)
+        return between
+
+    async def hold(self) -> None:
+        """Hold what is stored to the model."""
+        assert plain(await dump(self.database, DEFAULT)) == plain(model.state(self.heard))
+
+
+@pytest.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    """Give a database with a user who has said much."""
+    async with opened(database_url) as database:
+        made = Desk(database)
+        await made.save(*(vip(60 + n, f"b{n}", n % 2 == 0) for n in range(BEHIND)))
+        yield made
+
+
+def second_time(do: Callable[[], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
+    """Return what happens before the second transaction, when all is folded."""
+
+    async def happen(transaction: int) -> None:
+        if transaction == AT_ONCE:
+            await do()
+
+    return happen
+
+
+LATE = vip(65, "late", "x")
+
+
+async def test_a_late_toggle_is_stored_by_the_second_transaction(desk: Desk) -> None:
+    between = await desk.send([LATE])
+    assert between.transactions == AT_ONCE
+    assert sum(between.pages) == BEHIND
+    assert max(between.pages) == LITTLE.page
+    await desk.hold()
+
+
+async def test_what_is_little_is_stored_by_the_first(desk: Desk) -> None:
+    between = await desk.send([LATE], limits=HeavyLimits(events_max=BEHIND + 1))
+    assert (between.transactions, between.pages) == (1, [])
+    await desk.hold()
+
+
+async def test_what_others_say_meanwhile_is_taken_without_folding_again(desk: Desk) -> None:
+    async def others() -> None:
+        await desk.save(track(500, "seen", "Seen"), vip(501, "last", "y"))
+
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == AT_ONCE
+    assert sum(between.pages) == BEHIND
+    await desk.hold()
+
+
+async def test_what_others_toggle_late_meanwhile_is_folded_again(desk: Desk) -> None:
+    async def others() -> None:
+        await desk.save(vip(63, "later", value=True), vip(62, "latest", None))
+
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == ONCE_MORE
+    await desk.hold()
+
+
+async def test_what_erases_is_not_tried_twice(desk: Desk) -> None:
+    await desk.save(
+        *(said(100 + n, f"g{n}", type="group", userId="big", groupId="g") for n in range(BEHIND))
+    )
+    between = await desk.send([said(64, "gone", type="delete", userId="big")])
+    assert between.transactions == 1
+    await desk.hold()
+
+
+async def test_what_is_erased_meanwhile_is_folded_again(desk: Desk) -> None:
+    async def others() -> None:
+        await desk.save(said(64, "gone", type="delete", userId="big"))
+
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == ONCE_MORE
+    await desk.hold()
+
+
+async def test_what_is_erased_of_an_account_meanwhile_is_folded_again(desk: Desk) -> None:
+    names = ["someone", *["big"] * BEHIND]
+    await desk.save(
+        *(
+            said(
+                100 + n, f"g{n}", type="group", userId=who, groupId="g", traits={"open": n % 2 == 0}
+            )
+            for n, who in enumerate(names)
+        )
+    )
+
+    async def others() -> None:
+        await desk.save(said(100, "gone", type="delete", userId="someone"))
+
+    late = said(105, "late", type="group", userId="other", groupId="g", traits={"open": "x"})
+    between = await desk.send([late], second_time(others))
+    assert between.transactions == ONCE_MORE
+    await desk.hold()
+
+
+async def test_an_account_that_is_deleted_meanwhile_has_no_members_left(desk: Desk) -> None:
+    await desk.save(track(70, "in", "Account Added User", groupId="g"))
+
+    async def others() -> None:
+        await desk.save(track(300, "end", "Account Deleted", groupId="g", userId=None))
+
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == AT_ONCE
+    await desk.hold()
+
+
+async def test_a_deletion_between_two_joinings_meanwhile_is_folded_again(desk: Desk) -> None:
+    await desk.save(
+        track(70, "in", "Account Added User", groupId="g"),
+        track(400, "again", "Account Added User", groupId="g", properties={"role": "x"}),
+    )
+
+    async def others() -> None:
+        await desk.save(track(300, "end", "Account Deleted", groupId="g", userId=None))
+
+    await desk.send([LATE], second_time(others))
+    await desk.hold()
+
+
+async def test_a_message_that_another_stored_first_counts_as_it_was_stored(desk: Desk) -> None:
+    """It has no time of its own, so that the copies happened when they were received."""
+    body = {"messageId": "timeless", "type": "identify", "userId": "big", "traits": {"plan": "z"}}
+    early = 1_767_225_600_000_000 + 64 * 1_000_000
+
+    async def others() -> None:
+        await save_batches(desk.database, [[Delivery(body, early)]])
+
+    await desk.send([LATE, Delivery(body, early + 2_000_000)], second_time(others))
+    # Whichever copy is stored first stays.
+    desk.heard[-2:] = [Delivery(body, early), LATE]
+    await desk.hold()
+
+
+async def test_whom_somebody_else_is_joined_with_meanwhile_is_folded_with_them(desk: Desk) -> None:
+    await desk.save(*(vip(60 + n, f"o{n}", n % 3 == 0, userId="other") for n in range(BEHIND)))
+
+    async def others() -> None:
+        await desk.save(said(200, "alias", type="alias", userId="big", previousId="other"))
+
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == ONCE_MORE
+    # The first time one of them, then both and what joined them.
+    assert sum(between.pages) == 3 * BEHIND + 1
+    await desk.hold()
+
+
+async def test_more_than_a_transaction_takes_is_taken_before_the_next(desk: Desk) -> None:
+    async def others() -> None:
+        await desk.save(*(track(500 + n, f"s{n}", "Seen") for n in range(6)))
+
+    limits = HeavyLimits(events_max=3, since_max=5, page=2, settled=0)
+    between = await desk.send([LATE], second_time(others), limits=limits)
+    assert between.transactions == ONCE_MORE
+    assert sum(between.pages) == BEHIND
+    await desk.hold()
+
+
+async def test_who_never_is_done_in_time_is_folded_in_the_transaction(desk: Desk) -> None:
+    async def others(transaction: int) -> None:
+        toggled = vip(60 + transaction, f"late{transaction}", transaction % 2 == 1)
+        if transaction <= ahead.ROUNDS_MAX + 1:
+            await desk.save(toggled)
+
+    between = await desk.send([LATE], others)
+    assert between.transactions == ahead.ROUNDS_MAX + 2
+    await desk.hold()
+
+
+@pytest.mark.parametrize(("settled", "transactions"), [(0, ONCE_MORE), (100, AT_ONCE)])
+async def test_an_event_with_an_earlier_number_that_is_committed_later_is_not_lost(
+    postgres_template: PostgresTemplate, settled: int, transactions: int
+) -> None:
+    url = await asyncio.to_thread(postgres_template.copy)
+    numbered, goes_on = asyncio.Event(), asyncio.Event()
+    slow = track(500, "slow", "Seen")
+    going: list[asyncio.Task[None]] = []
+
+    async def save_slowly(tx: Transaction) -> None:
+        await store(tx, [Request(DEFAULT, [Item(read(slow), asked=True)], 0)], None)
+        # What was written is sent before something is read.
+        await tx.fetch("SELECT 1", ())
+        numbered.set()
+        await goes_on.wait()
+
+    async def end() -> None:
+        goes_on.set()
+        await going[0]
+
+    async with opened(url) as database, opened(url) as another:
+        desk = Desk(database)
+
+        async def begin() -> None:
+            if not going:
+                going.append(asyncio.create_task(another.write(save_slowly)))
+                await numbered.wait()
+                # Of somebody else, with a later number.
+                await desk.save(track(500, "quick", "Seen", userId="else"))
+
+        await desk.save(*(vip(60 + n, f"b{n}", n % 2 == 0) for n in range(BEHIND)))
+        limits = HeavyLimits(events_max=3, page=2, settled=settled)
+        between = await desk.send([LATE], second_time(end), begin, limits)
+        desk.heard.append(slow)
+        assert between.transactions == transactions
+        await desk.hold()
