@@ -6,11 +6,10 @@ State is a function of the set of events, so it does not matter when an event is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from itertools import islice
 from typing import Any, TypeVar
 
-from ingest import walk
-from ingest.ready import Ahead, Deletions, Folded, Key, TooMuch, Wanted
+from ingest import members, walk
+from ingest.ready import Ahead, Deletions, Heard, Key, TooMuch, Wanted, WantedMembers
 from ingest.walk import Source
 from models.database import Database, Transaction
 from models.values import Micros, Workspace, account_key
@@ -39,7 +38,10 @@ async def write(
             return await database.write(lambda tx: work(tx, ahead))
         except TooMuch as much:
             for wanted in much.wanted:
-                await _prepare(source, ahead, wanted)
+                if isinstance(wanted, Wanted):
+                    await _prepare(source, ahead, wanted)
+                else:
+                    await _prepare_members(source, ahead, wanted)
     try:
         return await database.write(lambda tx: work(tx, ahead))
     except TooMuch:
@@ -47,31 +49,58 @@ async def write(
 
 
 async def _prepare(source: Source, ahead: Ahead, wanted: Wanted) -> None:
-    """Have what is wanted ready, as of now."""
+    """Have a customer or an account ready, as of now."""
     folded = ahead.ready.pop(wanted.key, None)
     if folded is None or folded.own != wanted.stamps:
         erased, last = await walk.erased(source, wanted.key), await walk.last(source)
         folded = await walk.fold(source, wanted, last - ahead.settled, last)
         folded.erased = erased
-    if await _catch_up(source, ahead, wanted.key, folded):
+
+    async def hear(numbers: list[int]) -> bool:
+        return await walk.hear(source, folded, await walk.messages_of(source, numbers))
+
+    if await _catch_up(source, wanted.key, folded, ahead.settled, hear):
         ahead.ready[wanted.key] = folded
 
 
-async def _catch_up(source: Source, ahead: Ahead, key: Key, folded: Folded) -> bool:
-    """Let a fold hear what came since; answer whether that was exact."""
+async def _prepare_members(source: Source, ahead: Ahead, wanted: WantedMembers) -> None:
+    """Have the places of an account ready, as of now."""
+    key = Key("account_id", frozenset({wanted.account}))
+    found = ahead.members.pop(wanted.account, None)
+    if found is None or found.deletion != wanted.deletion:
+        erased, last = await walk.erased(source, key), await walk.last(source)
+        floor = last - ahead.settled
+        found = await members.fold(source, wanted.account, wanted.deletion, floor, last)
+        found.erased = erased
+
+    async def hear(numbers: list[int]) -> bool:
+        await members.hear(source, found, await walk.read(source, numbers))
+        return True
+
+    await _catch_up(source, key, found, ahead.settled, hear)
+    ahead.members[wanted.account] = found
+
+
+async def _catch_up(
+    source: Source,
+    key: Key,
+    heard: Heard,
+    settled: int,
+    hear: Callable[[list[int]], Awaitable[bool]],
+) -> bool:
+    """Let what was folded hear what came since; answer whether that was exact."""
     while True:
         last = await walk.last(source)
-        later = await walk.since(source, key, folded.floor)
-        new = iter(sorted(later.keys() - folded.recent.keys(), key=lambda number: later[number]))
-        heard = 0
-        while part := list(islice(new, source.page)):
-            heard += len(part)
-            if not await walk.hear(source, folded, await walk.messages_of(source, part)):
+        later = await walk.since(source, key, heard.floor)
+        new = sorted(later.keys() - heard.recent.keys(), key=lambda number: later[number])
+        for start in range(0, len(new), source.page):
+            part = new[start : start + source.page]
+            if not await hear(part):
                 return False
             for number in part:
-                folded.note(number, later[number])
-        folded.rise(last - ahead.settled)
-        if heard < source.page:
+                heard.note(number, later[number])
+        heard.rise(last - settled)
+        if len(new) < source.page:
             return True
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingest import ahead
 from ingest.queued import Answers, Busy, Request, fail, store
-from ingest.ready import EVENTS_MAX, PAGE, SETTLED, SINCE_MAX, Ahead
+from ingest.ready import EVENTS_MAX, MEMBERS_MAX, PAGE, SETTLED, SINCE_MAX, Ahead
 from models.database import Database, TimedOut, Transaction, Unavailable
 
 _STOPPING = "this process is stopping; send it again"
@@ -31,10 +31,11 @@ class HeavyLimits:
     """Messages that are stored together."""
     page: int = PAGE
     settled: int = SETTLED
+    members_max: int = MEMBERS_MAX
 
     def ahead(self) -> Ahead:
         """Return what a transaction may fold, with nothing ready."""
-        return Ahead(self.events_max, self.since_max, self.settled, self.page)
+        return Ahead(self.events_max, self.since_max, self.settled, self.page, self.members_max)
 
 
 HEAVY_LIMITS = HeavyLimits()

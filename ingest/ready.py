@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,6 +22,9 @@ SETTLED = 5_000
 
 PAGE = 500
 """Events that are read at once: some 10 ms of work."""
+
+MEMBERS_MAX = 100
+"""Members of an account that are each folded again as a whole, with what they have said elsewhere."""
 
 _SUMMED = 2_147_483_647
 
@@ -58,10 +61,18 @@ class Wanted:
         return Folded(Customer() if self.key.by == "whom" else Account())
 
 
+@dataclass(frozen=True, slots=True)
+class WantedMembers:
+    """An account whose places are to be folded ahead, with its last deletion."""
+
+    account: int
+    deletion: Micros
+
+
 class TooMuch(Exception):
     """More would be folded than a transaction may: nothing was stored."""
 
-    def __init__(self, wanted: list[Wanted]) -> None:
+    def __init__(self, wanted: Sequence[Wanted | WantedMembers]) -> None:
         super().__init__(wanted)
         self.wanted = wanted
 
@@ -94,31 +105,16 @@ def marked(column: str) -> str:
     return f"count(*), CAST(coalesce(sum({column} % {_SUMMED}), 0) AS BIGINT)"
 
 
-@dataclass(slots=True)
-class Folded:
-    """A customer with its places, or an account, as far as its events were read in the order of their times."""
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """Which events were taken, so that a transaction can tell whether they are still all there are."""
 
-    fold: Customer | Account
-    places: dict[str, Membership] = field(default_factory=dict)
-    # Of every account in which it has a place, as that was taken.
-    deletions: dict[str, Micros | None] = field(default_factory=dict)
-    # What was taken that was not in the log.
-    own: frozenset[Stamp] = frozenset()
-    # The events up to this number are told by their mark, those behind it one by one.
+    # Those up to this number are told by their mark, those behind it one by one.
     floor: int = 0
     mark: Mark = NOTHING
     recent: dict[int, Micros] = field(default_factory=dict)
     # What else may change an account: how much was erased in the workspace.
     erased: Mark = NOTHING
-
-    def take(self, message: Message, said: Meaning) -> bool:
-        """Take what an event states; answer whether that was exact."""
-        exact = self.fold.take(said, message.stamp)
-        group = said.group_id
-        if said.place is not Place.NONE and group is not None and isinstance(self.fold, Customer):
-            place = self.places.setdefault(group, Membership())
-            exact = place.take(said, message.stamp, self.deletions[group]) and exact
-        return exact
 
     def note(self, number: int, at: Micros) -> None:
         """Remember that the event of this number was taken."""
@@ -132,6 +128,27 @@ class Folded:
         self.floor = max(floor, self.floor)
         for number in [number for number in self.recent if number <= self.floor]:
             self.mark = self.mark.add(self.recent.pop(number))
+
+
+@dataclass(slots=True)
+class Folded(Heard):
+    """A customer with its places, or an account, as far as its events were read in the order of their times."""
+
+    fold: Customer | Account
+    places: dict[str, Membership] = field(default_factory=dict)
+    # Of every account in which it has a place, as that was taken.
+    deletions: dict[str, Micros | None] = field(default_factory=dict)
+    # What was taken that was not in the log.
+    own: frozenset[Stamp] = frozenset()
+
+    def take(self, message: Message, said: Meaning) -> bool:
+        """Take what an event states; answer whether that was exact."""
+        exact = self.fold.take(said, message.stamp)
+        group = said.group_id
+        if said.place is not Place.NONE and group is not None and isinstance(self.fold, Customer):
+            place = self.places.setdefault(group, Membership())
+            exact = place.take(said, message.stamp, self.deletions[group]) and exact
+        return exact
 
     def settle(self, deletions: Deletions) -> bool:
         """Let last deletions that are later than those that were taken cut its places."""
@@ -150,6 +167,18 @@ class Folded:
 
 
 @dataclass(slots=True)
+class Members(Heard):
+    """The places of all who ever were a member of an account, by customer."""
+
+    deletion: Micros
+    places: dict[int, Membership] = field(default_factory=dict)
+    # Whose the identities were that said something of a place.
+    whose: dict[int, int] = field(default_factory=dict)
+    # Those of whom this is not sure.
+    unsure: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Ahead:
     """How much a transaction may fold by itself, and what is ready for it."""
 
@@ -157,4 +186,7 @@ class Ahead:
     since_max: int = SINCE_MAX
     settled: int = SETTLED
     page: int = PAGE
+    members_max: int = MEMBERS_MAX
     ready: dict[Key, Folded] = field(default_factory=dict)
+    # By account.
+    members: dict[int, Members] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ingest import flags, log, walk
 from ingest.fold import Account, Customer
 from ingest.meaning import Meaning, Place, meaning
-from ingest.ready import Ahead, Deletions, Folded, Inexact, Key, Mark, TooMuch, Wanted
+from ingest.ready import Ahead, Deletions, Folded, Inexact, Key, TooMuch, Wanted
 from ingest.walk import Source
 from ingest.working import Company, Person, Working
 from models.values import Entity, Message
@@ -21,7 +21,7 @@ Said = tuple[Message, Meaning]
 EVENTS_MAX = 5_000
 """Events of several customers or accounts that are at hand at once, some 10 MB."""
 
-_NUMBERS_MAX = 20_000
+NUMBERS_MAX = 20_000
 """Numbers that are looked through for what came since: some 20 ms."""
 
 
@@ -53,7 +53,7 @@ async def refold(working: Working, said: Sequence[Said] = ()) -> None:
             marked.remove(one)
     for part in parts(marked):
         if part[0].events > EVENTS_MAX:
-            folded = await walk.fold(_source(working), Wanted(part[0].key))
+            folded = await walk.fold(source_of(working), Wanted(part[0].key))
             await _put(working, part[0].owner, folded)
         elif part[0].key.by == "account_id":
             await _refold_companies(working, part)
@@ -143,13 +143,12 @@ async def _fitting(working: Working, ahead: Ahead, one: Marked) -> Folded | None
     What only lacks the last events stays ready, to be caught up; what cannot be right is dropped.
     """
     ready = ahead.ready.get(one.stored)
-    source = _source(working)
-    if ready is None or await walk.last(source) - ready.floor > _NUMBERS_MAX:
+    source = source_of(working)
+    if ready is None or await walk.last(source) - ready.floor > NUMBERS_MAX:
         return None
     later = await walk.since(source, one.key, ready.floor)
     new = later.keys() - ready.recent.keys()
-    whole = await walk.mark(source, one.key)
-    if whole.less(Mark.of(later.values())) == ready.mark and ready.recent.keys() <= later.keys():
+    if await walk.is_all(source, one.key, ready, later):
         if len(new) - len(ready.own) > ahead.since_max:
             return None
         if ready.erased == await walk.erased(source, one.key):
@@ -175,7 +174,9 @@ async def _take_since(
     return await walk.hear(source, folded, unheard)
 
 
-def _source(working: Working) -> Source:
+def source_of(working: Working) -> Source:
+    """Return how events are read in a transaction."""
+
     async def deletions(groups: Collection[str]) -> Deletions:
         await working.load_companies(groups)
         return _deletions(working, groups)

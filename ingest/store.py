@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ingest import erasure, flags, log, owners, quarantine, receipts
+from ingest import erasure, flags, log, members, owners, quarantine, receipts
 from ingest.fold import Register, boolean
 from ingest.log import Fresh, Known
 from ingest.meaning import Meaning, Place, meaning
@@ -15,7 +15,7 @@ from ingest.owners import Said
 from ingest.quarantine import Holding, Retry
 from ingest.refold import refold
 from ingest.working import Working
-from models.database import Raced, Transaction
+from models.database import Transaction
 from models.values import (
     Entity,
     Erased,
@@ -154,33 +154,7 @@ async def _take_accounts(working: Working, said: list[Said]) -> None:
     for company in working.companies.values():
         deleted = company.fold.deleted
         if deleted is not None and deleted != deletions[company.id]:
-            await _cut_members(working, company.id, deleted)
-
-
-async def _cut_members(working: Working, company: int, deleted: int) -> None:
-    """Mark the members whose joining lies on both sides of a deletion: the log knows the later one."""
-    sql = (
-        "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
-        " AND joined_at <= ?3 AND last_add_at > ?3"
-    )
-    rows = await working.tx.fetch(sql, (working.workspace.id, company, deleted))
-    numbers = [row[0] for row in rows]
-    await working.load_people(numbers)
-    if any(n not in working.people and n not in working.gone for n in numbers):
-        # Somebody has just joined one of them into another, whose place is not seen yet.
-        raise Raced
-    # Those who came by a join in this batch have the places of those they were.
-    numbers += [
-        customer
-        for customer, place in working.places_in(company)
-        if place.joined is not None
-        and place.joined <= deleted
-        and place.last_add is not None
-        and place.last_add > deleted
-    ]
-    for number in numbers:
-        if number in working.people:
-            working.people[number].refold = True
+            await members.cut(working, company, deleted)
 
 
 async def _take_people(working: Working, said: list[Said]) -> None:

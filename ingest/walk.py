@@ -8,7 +8,7 @@ every join is exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Any
 
 from ingest import log
 from ingest.meaning import Place, meaning
-from ingest.ready import NOTHING, PAGE, Deletions, Folded, Inexact, Key, Mark, Wanted, marked
+from ingest.ready import NOTHING, PAGE, Deletions, Folded, Heard, Inexact, Key, Mark, Wanted, marked
 from models.database import Row
 from models.values import Message, Micros, Workspace
 
@@ -28,9 +28,15 @@ PAGE_OF_ONE_TIME_MAX = 5_000
 
 _KEYS_MAX = 500
 _NUMBERS = 5_000
-_AFTER_ALL = 2**62
-_COLUMNS = "id, key, message_id, at, received_at, veil, body"
-_AT = 3
+AFTER_ALL = 2**62
+"""A number beyond that of any event."""
+
+_COLUMNS = "id, key, message_id, at, received_at, veil, body, whom"
+# Of what says nothing of a place nothing more is read than that it is there.
+_PLACES = _COLUMNS.replace("body", "CASE WHEN written & 2 <> 0 AND veil = 0 THEN body END")
+AT = 3
+"""The place of the time in a row that was read; the last is whose event it is, before it is the body."""
+
 _UNTIL = '"until"'
 
 
@@ -61,8 +67,14 @@ class _Stream:
 class Walk:
     """A way through the events of a key."""
 
-    def __init__(self, source: Source, key: Key, until: int = _AFTER_ALL) -> None:
-        """Begin before the first; events with numbers beyond `until` are left out."""
+    def __init__(
+        self, source: Source, key: Key, until: int = AFTER_ALL, *, places: bool = False
+    ) -> None:
+        """Begin before the first; events with numbers beyond `until` are left out.
+
+        With `places` only those have bodies that say something of a place.
+        """
+        self._columns = _PLACES if places else _COLUMNS
         self._source = source
         self._key = key
         self._until = until
@@ -93,7 +105,7 @@ class Walk:
             if not stream.rows and not stream.ended:
                 await self._read(number, stream)
                 if stream.rows:
-                    heapreplace(heap, (stream.rows[0][_AT], number))
+                    heapreplace(heap, (stream.rows[0][AT], number))
                     continue
             if not stream.rows:
                 heappop(heap)
@@ -101,28 +113,28 @@ class Walk:
                 continue
             row = stream.rows.popleft()
             page.append(row)
-            heapreplace(heap, (stream.rows[0][_AT] if stream.rows else row[_AT], number))
+            heapreplace(heap, (stream.rows[0][AT] if stream.rows else row[AT], number))
         return page
 
     async def _read(self, number: int, stream: _Stream) -> None:
         by = self._key.by
         at, last = stream.after
         sql = (
-            f"SELECT {_COLUMNS} FROM events WHERE workspace_id = ?1 AND {by} = ?2 AND at >= ?3"
+            f"SELECT {self._columns} FROM events WHERE workspace_id = ?1 AND {by} = ?2 AND at >= ?3"
             f" AND (at > ?3 OR id > ?4) AND id <= ?5 ORDER BY at, id LIMIT {stream.page}"
         )
         args = (self._source.workspace.id, number, at, last, self._until)
         rows = await self._source.ask(sql, args)
         stream.ended = len(rows) < stream.page
         if rows:
-            stream.after = (rows[-1][_AT], rows[-1][0])
-            one_time = rows[0][_AT] == rows[-1][_AT] and not stream.ended
+            stream.after = (rows[-1][AT], rows[-1][0])
+            one_time = rows[0][AT] == rows[-1][AT] and not stream.ended
             stream.page = min(4 * stream.page, PAGE_OF_ONE_TIME_MAX) if one_time else self._page
         stream.rows.extend(rows)
 
 
 async def fold(
-    source: Source, wanted: Wanted, floor: int = _AFTER_ALL, until: int = _AFTER_ALL
+    source: Source, wanted: Wanted, floor: int = AFTER_ALL, until: int = AFTER_ALL
 ) -> Folded:
     """Return what is wanted, folded from the log up to a number, and from what it does not have yet.
 
@@ -138,14 +150,19 @@ async def fold(
     while rows := await walk.page():
         messages: list[Message] = []
         for row in rows:
-            while own and own[0].at <= row[_AT]:
+            while own and own[0].at <= row[AT]:
                 messages.append(own.popleft())
-            messages.append(log.restore(row[1:]))
-            folded.note(row[0], row[_AT])
+            messages.append(message_of(row))
+            folded.note(row[0], row[AT])
         await _take(source, folded, messages)
     while own:
         await _take(source, folded, [own.popleft() for _ in range(min(len(own), source.page))])
     return folded
+
+
+def message_of(row: Row) -> Message:
+    """Return the message of a row that was read."""
+    return log.restore(row[1:7])
 
 
 async def _take(source: Source, folded: Folded, messages: Collection[Message]) -> None:
@@ -184,14 +201,36 @@ async def since(source: Source, key: Key, floor: int) -> dict[int, Micros]:
         await source.pause()
 
 
-async def messages_of(source: Source, numbers: Iterable[int]) -> list[Message]:
+async def read(source: Source, numbers: Iterable[int]) -> list[Row]:
     """Return the events of these numbers, by time."""
-    found: list[Message] = []
+    found: list[Row] = []
     for part in _parts(numbers):
         sql = f"SELECT {_COLUMNS} FROM events WHERE workspace_id = ?1 AND id IN ({_places(part)})"
-        rows = await source.ask(sql, (source.workspace.id, *part))
-        found += [log.restore(row[1:]) for row in rows]
-    return sorted(found, key=_at)
+        found += await source.ask(sql, (source.workspace.id, *part))
+    return sorted(found, key=lambda row: row[AT])
+
+
+async def messages_of(source: Source, numbers: Iterable[int]) -> list[Message]:
+    """Return the messages of these numbers, by time."""
+    return [message_of(row) for row in await read(source, numbers)]
+
+
+async def is_all(source: Source, key: Key, heard: Heard, later: Mapping[int, Micros]) -> bool:
+    """Return whether what was heard is what there is, but for events among `later`, which follow its floor."""
+    whole = await mark(source, key)
+    return whole.less(Mark.of(later.values())) == heard.mark and heard.recent.keys() <= later.keys()
+
+
+async def customers_of(source: Source, identities: Iterable[int]) -> dict[int, int]:
+    """Return whose these identities are."""
+    found: dict[int, int] = {}
+    for part in _parts(set(identities)):
+        sql = (
+            "SELECT id, customer_id FROM identities WHERE workspace_id = ?1"
+            f" AND id IN ({_places(part)})"
+        )
+        found.update(await source.ask(sql, (source.workspace.id, *part)))
+    return found
 
 
 async def last(source: Source) -> int:

@@ -27,7 +27,7 @@ from tests.store.between import Between
 
 HISTORIES = 40
 LENGTH = 60
-LITTLE = HeavyLimits(events_max=1, since_max=5, page=2, settled=3)
+LITTLE = HeavyLimits(events_max=1, since_max=5, page=2, settled=3, members_max=0)
 
 
 async def stored_by_writers(

@@ -11,7 +11,7 @@ import pytest
 from ingest import ahead
 from ingest.lane import HeavyLimits
 from ingest.queued import Answers, Request, store
-from ingest.ready import Ahead
+from ingest.ready import MEMBERS_MAX, Ahead
 from ingest.replay import dump
 from ingest.store import Item
 from models.database import Database, Transaction
@@ -247,6 +247,99 @@ async def test_who_never_is_done_in_time_is_folded_in_the_transaction(desk: Desk
     between = await desk.send([LATE], others)
     assert between.transactions == ahead.ROUNDS_MAX + 2
     await desk.hold()
+
+
+MEMBERS = HeavyLimits(events_max=3, page=2, settled=0, members_max=3)
+USERS = [f"u{n}" for n in range(BEHIND)]
+DELETED = said(200, "end", type="track", event="Account Deleted", groupId="g")
+
+
+def add(second: int, name: str, user: str, event: str = "Account Added User") -> Delivery:
+    return track(second, name, event, userId=user, groupId="g", properties={"role": f"r{second}"})
+
+
+@pytest.fixture
+async def members(database_url: str) -> AsyncIterator[Desk]:
+    """Give a database with an account whose members were added twice, and said something else."""
+    async with opened(database_url) as database:
+        made = Desk(database)
+        await made.save(*(add(100 + n, f"a{n}", user) for n, user in enumerate(USERS)))
+        await made.save(*(add(300 + n, f"b{n}", user) for n, user in enumerate(USERS)))
+        await made.save(*(track(50, f"s{user}", "Seen", userId=user) for user in USERS))
+        yield made
+
+
+async def test_a_late_deletion_reads_what_was_said_of_its_members_and_no_more(
+    members: Desk,
+) -> None:
+    between = await members.send([DELETED], limits=MEMBERS)
+    assert between.transactions == AT_ONCE
+    assert sum(between.pages) == 2 * BEHIND
+    await members.hold()
+
+
+async def test_members_who_are_few_enough_are_cut_in_the_first_transaction(members: Desk) -> None:
+    limits = HeavyLimits(events_max=2 * BEHIND + 1, page=2, settled=0, members_max=3)
+    between = await members.send([DELETED], limits=limits)
+    assert (between.transactions, between.pages) == (1, [])
+    await members.hold()
+
+
+async def test_a_deletion_where_nobody_waits_is_folded_in_pages_too(members: Desk) -> None:
+    many = [f"m{n}" for n in range(MEMBERS_MAX + 1)]
+    for second in (100, 300):
+        await members.save(*(add(second, f"{second}{user}", user) for user in many))
+    await members.save(DELETED)
+    await members.hold()
+
+
+async def test_members_who_move_meanwhile_are_cut_as_they_are_then(members: Desk) -> None:
+    await members.save(
+        # In whose name the device joined is told later.
+        said(110, "d1", type="group", groupId="g", anonymousId="desk"),
+        said(310, "d2", type="group", groupId="g", anonymousId="desk"),
+    )
+
+    async def others() -> None:
+        await members.save(
+            said(400, "alias", type="alias", userId="u0", previousId="u1"),
+            said(401, "link", type="page", userId="u2", anonymousId="desk"),
+            said(402, "else", type="page", userId="u3", anonymousId="new"),
+            add(305, "gone", "u4", "Account Removed User"),
+            add(150, "early", "u5", "Account Removed User"),
+            add(500, "joins", "late"),
+            add(320, "role", "u7"),
+        )
+
+    between = await members.send([DELETED], second_time(others), limits=MEMBERS)
+    # Those who moved are then folded as customers: each has said more than a transaction may read.
+    assert between.transactions == ONCE_MORE
+    assert sum(between.pages) < 5 * BEHIND
+    await members.hold()
+
+
+async def test_members_who_are_erased_meanwhile_are_none(members: Desk) -> None:
+    async def others() -> None:
+        await members.save(said(150, "forget", type="delete", userId="u6"))
+
+    between = await members.send([DELETED], second_time(others), limits=MEMBERS)
+    assert between.transactions == ONCE_MORE
+    await members.hold()
+
+
+async def test_what_comes_with_a_deletion_is_cut_by_it(members: Desk) -> None:
+    await members.save(add(350, "third", "u5"))
+    batch = [
+        DELETED,
+        said(400, "alias", type="alias", userId="u0", previousId="u1"),
+        add(190, "before", "u2"),
+        add(305, "gone", "u3", "Account Removed User"),
+        add(210, "between", "u4"),
+        add(320, "short", "u5", "Account Removed User"),
+        add(210, "new", "new"),
+    ]
+    await members.send(batch, limits=MEMBERS)
+    await members.hold()
 
 
 @pytest.mark.parametrize(("settled", "transactions"), [(0, ONCE_MORE), (100, AT_ONCE)])

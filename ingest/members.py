@@ -1,0 +1,146 @@
+"""Fold the places of an account's members again, where a late deletion falls between their joinings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ingest import walk
+from ingest.fold import Membership
+from ingest.meaning import Place, meaning
+from ingest.ready import MEMBERS_MAX, Ahead, Key, Members, TooMuch, WantedMembers
+from ingest.refold import NUMBERS_MAX, source_of
+from ingest.walk import AFTER_ALL, Source, Walk
+from ingest.working import Company, Working
+from models.database import Raced, Row
+from models.values import Micros
+
+
+async def cut(working: Working, company: Company, deleted: Micros) -> None:
+    """Let a deletion cut the places of all members who joined before it and were added after it.
+
+    Raise TooMuch where there is more than `working.ahead` allows and has ready.
+    """
+    numbers = await _across(working, company.id, deleted)
+    some = MEMBERS_MAX if working.ahead is None else working.ahead.members_max
+    if len(numbers) > some:
+        # Nobody may give their identities to others meanwhile: their rows are not held.
+        await working.tx.alone(working.workspace.id)
+        members = await _members(working, company, deleted)
+        for number in numbers:
+            if number in members.places and number not in working.gone:
+                working.places.setdefault(number, {})[company.id] = members.places[number]
+        numbers = [n for n in numbers if n not in members.places or n in members.unsure]
+    await working.load_people(numbers)
+    if any(n not in working.people and n not in working.gone for n in numbers):
+        # Somebody has just joined one of them into another, whose place is not seen yet.
+        raise Raced
+    for number in numbers:
+        if number in working.people:
+            working.people[number].refold = True
+
+
+async def fold(
+    source: Source, account: int, deleted: Micros, floor: int = AFTER_ALL, until: int = AFTER_ALL
+) -> Members:
+    """Return the places of all members of an account, folded from the log up to a number."""
+    members = Members(deleted, floor=floor)
+    way = Walk(source, _key(account), until, places=True)
+    await way.begin()
+    while rows := await way.page():
+        await hear(source, members, rows)
+        for row in rows:
+            members.note(row[0], row[walk.AT])
+    return members
+
+
+async def hear(source: Source, members: Members, rows: Collection[Row]) -> None:
+    """Let members take events; those for whom that is not exact are unsure."""
+    # Of what says nothing of a place there is no body, and of what is erased no identity.
+    said = [(row[-1], walk.message_of(row)) for row in rows if row[-2] and row[-1] is not None]
+    customers = await walk.customers_of(source, (whom for whom, _ in said))
+    for whom, customer in customers.items():
+        was = members.whose.setdefault(whom, customer)
+        if was != customer:
+            members.unsure |= {was, customer}
+    for whom, message in said:
+        states = meaning(message)
+        if states.place is Place.NONE:
+            continue
+        place = members.places.setdefault(customers[whom], Membership())
+        if not place.take(states, message.stamp, members.deletion):
+            members.unsure.add(customers[whom])
+    await source.pause()
+
+
+async def _across(working: Working, company: int, deleted: Micros) -> list[int]:
+    """Return the members whose joining lies on both sides of a deletion: the log knows the later one."""
+    sql = (
+        "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
+        " AND joined_at <= ?3 AND last_add_at > ?3"
+    )
+    rows = await working.tx.fetch(sql, (working.workspace.id, company, deleted))
+    # Those who came by a join in this batch have the places of those they were.
+    return [row[0] for row in rows] + [
+        customer
+        for customer, place in working.places_in(company)
+        if place.joined is not None
+        and place.joined <= deleted
+        and place.last_add is not None
+        and place.last_add > deleted
+    ]
+
+
+async def _members(working: Working, company: Company, deleted: Micros) -> Members:
+    source, ahead = source_of(working), working.ahead
+    if ahead is None or await _is_little(working, company.id, ahead):
+        return await fold(source, company.id, deleted)
+    found = await _fitting(working, company, deleted, ahead)
+    if found is None:
+        raise TooMuch([WantedMembers(company.id, deleted)])
+    return found
+
+
+async def _is_little(working: Working, account: int, ahead: Ahead) -> bool:
+    most = ahead.events_max + 1
+    rows = await working.tx.count("events", "account_id", working.workspace.id, [(account,)], most)
+    return bool(rows[0][1] < most)
+
+
+async def _fitting(
+    working: Working, company: Company, deleted: Micros, ahead: Ahead
+) -> Members | None:
+    """Return what is ready with all that came since; None where there is nothing that fits."""
+    ready = ahead.members.get(company.id)
+    source = source_of(working)
+    if ready is None or await walk.last(source) - ready.floor > NUMBERS_MAX:
+        return None
+    key = _key(company.id)
+    later = await walk.since(source, key, ready.floor)
+    new = later.keys() - ready.recent.keys()
+    fits = await walk.is_all(source, key, ready, later) and ready.deletion == deleted
+    if fits and len(new) > ahead.since_max:
+        return None
+    if fits and ready.erased == await walk.erased(source, key):
+        return await _with_later(source, ready, await walk.read(source, new))
+    del ahead.members[company.id]
+    return None
+
+
+async def _with_later(source: Source, ready: Members, rows: Collection[Row]) -> Members:
+    """Return what is ready with later events, whoever its identities belong to now."""
+    now = await walk.customers_of(source, ready.whose)
+    moved = [(was, now.get(whom, was)) for whom, was in ready.whose.items() if now.get(whom) != was]
+    later = await walk.customers_of(source, (row[-1] for row in rows if row[-1] is not None))
+    places = dict(ready.places)
+    for number in later.values():
+        if number in places:
+            places[number] = replace(places[number])
+    unsure = ready.unsure.union(*moved)
+    members = Members(ready.deletion, places, dict(ready.whose), unsure)
+    await hear(source, members, rows)
+    return members
+
+
+def _key(account: int) -> Key:
+    return Key("account_id", frozenset({account}))
