@@ -32,8 +32,14 @@ from models.database_sqlite_checkpoints import Checkpoints
 from models.dialect_read_sqlite import SQLITE_FUNCTIONS
 
 BUSY_TIMEOUT_MS = 2_000
-# Of a look-up; larger sets of keys are asked for in parts.
-_KEYS_MAX = 256
+KEYS_MAX = 32
+"""Keys of one look-up; larger sets are asked for in parts.
+
+The planner takes the number of rows in VALUES for a power of two: beyond some 170 of them, it reads a whole
+workspace to make a Bloom filter before it looks a single key up. A table that an ANALYZE found
+almost empty keeps it from doing so up to 32.
+"""
+
 _SQLITE_CONFIG_MEMSTATUS = 9
 # How many steps of SQLite pass between two looks at the clock: well below a millisecond.
 _STEPS = 10_000
@@ -281,7 +287,7 @@ class SqliteTransaction:
     ) -> list[Row]:
         rows: list[Row] = []
         rest = iter(dict.fromkeys(keys))
-        while part := list(islice(rest, _KEYS_MAX)):
+        while part := list(islice(rest, KEYS_MAX)):
             sql = dialect.lookup(table, columns, by, len(part))
             args = [workspace, *(value for key in part for value in key)]
             rows += self._connection.execute(sql, args).fetchall()
@@ -307,7 +313,7 @@ class SqliteTransaction:
     ) -> list[Row]:
         rows: list[Row] = []
         rest = iter(dict.fromkeys(spans))
-        while part := list(islice(rest, _KEYS_MAX)):
+        while part := list(islice(rest, KEYS_MAX)):
             sql = dialect.between(table, columns, by, len(part))
             args = [workspace, *(end for span in part for end in span)]
             rows += self._connection.execute(sql, args).fetchall()
@@ -318,7 +324,7 @@ class SqliteTransaction:
     ) -> list[Row]:
         rows: list[Row] = []
         rest = iter(dict.fromkeys(keys))
-        while part := list(islice(rest, _KEYS_MAX)):
+        while part := list(islice(rest, KEYS_MAX)):
             sql = dialect.count(table, by, len(part))
             args = [workspace, most, *(key for (key,) in part)]
             rows += self._connection.execute(sql, args).fetchall()
