@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -207,6 +208,8 @@ class Receipt:
     erased: Erased | None = None
 
 
+# Whoever is met is met again soon, and a hash takes as long as many a look-up.
+@lru_cache(maxsize=20_000)
 def identity_key(workspace: str, identifier: Identifier) -> bytes:
     """Return the 16 bytes that stand for a userId or anonymousId, in any database."""
     kind = "user" if identifier.kind is Kind.USER else "device"
