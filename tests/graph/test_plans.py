@@ -27,6 +27,8 @@ SCANS = {
         "EXPLAIN QUERY PLAN ",
         re.compile(
             r"\bSCAN (\w+)(?! USING)"
+            # All rows are put into these before the first is looked up.
+            r"|\bBLOOM FILTER ON (\w+)|\bSEARCH (\w+) USING AUTOMATIC"
             r"|\bSEARCH (\w+) USING (?:COVERING )?(?:INDEX (?:ux|sqlite_autoindex)_\w+|PRIMARY KEY)"
             r" \(workspace_id=\?\)"
         ),
