@@ -78,6 +78,7 @@ async def _prepare_members(source: Source, ahead: Ahead, wanted: WantedMembers) 
         return True
 
     await _catch_up(source, key, found, ahead.settled, hear)
+    await members.write_rows(source, wanted.account, found)
     ahead.members[wanted.account] = found
 
 

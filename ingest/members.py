@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from ingest import walk
+from ingest import rows, walk
 from ingest.fold import Membership
 from ingest.meaning import Place, meaning
 from ingest.ready import MEMBERS_MAX, Ahead, Key, Members, TooMuch, WantedMembers
@@ -27,9 +27,7 @@ async def cut(working: Working, company: Company, deleted: Micros) -> None:
         # Nobody may give their identities to others meanwhile: their rows are not held.
         await working.tx.alone(working.workspace.id)
         members = await _members(working, company, deleted)
-        for number in numbers:
-            if number in members.places and number not in working.gone:
-                working.places.setdefault(number, {})[company.id] = members.places[number]
+        await _put(working, company.id, members, numbers)
         numbers = [n for n in numbers if n not in members.places or n in members.unsure]
     await working.load_people(numbers)
     if any(n not in working.people and n not in working.gone for n in numbers):
@@ -47,17 +45,17 @@ async def fold(
     members = Members(deleted, floor=floor)
     way = Walk(source, _key(account), until, places=True)
     await way.begin()
-    while rows := await way.page():
-        await hear(source, members, rows)
-        for row in rows:
+    while page := await way.page():
+        await hear(source, members, page)
+        for row in page:
             members.note(row[0], row[walk.AT])
     return members
 
 
-async def hear(source: Source, members: Members, rows: Collection[Row]) -> None:
+async def hear(source: Source, members: Members, events: Collection[Row]) -> None:
     """Let members take events; those for whom that is not exact are unsure."""
     # Of what says nothing of a place there is no body, and of what is erased no identity.
-    said = [(row[-1], walk.message_of(row)) for row in rows if row[-2] and row[-1] is not None]
+    said = [(row[-1], walk.message_of(row)) for row in events if row[-2] and row[-1] is not None]
     customers = await walk.customers_of(source, (whom for whom, _ in said))
     for whom, customer in customers.items():
         was = members.whose.setdefault(whom, customer)
@@ -67,10 +65,36 @@ async def hear(source: Source, members: Members, rows: Collection[Row]) -> None:
         states = meaning(message)
         if states.place is Place.NONE:
             continue
+        members.rows.pop(customers[whom], None)
         place = members.places.setdefault(customers[whom], Membership())
         if not place.take(states, message.stamp, members.deletion):
             members.unsure.add(customers[whom])
     await source.pause()
+
+
+async def write_rows(source: Source, account: int, members: Members) -> None:
+    """Have the rows of all places ready: to make them takes as long as to write them."""
+    for count, (customer, place) in enumerate(members.places.items(), 1):
+        members.rows[customer] = rows.membership_row(customer, account, place)
+        if count % source.page == 0:
+            await source.pause()
+
+
+async def _put(working: Working, account: int, members: Members, numbers: Collection[int]) -> None:
+    """Let members have the places that they were folded to."""
+    written: list[Row] = []
+    for number in numbers:
+        place = members.places.get(number)
+        if place is None or number in working.gone:
+            continue
+        if number in members.rows and account not in working.places.get(number, {}):
+            written.append(members.rows[number])
+        else:
+            working.places.setdefault(number, {})[account] = place
+    key = rows.MEMBERSHIP_COLUMNS[:2]
+    await working.tx.upsert(
+        "memberships", rows.MEMBERSHIP_COLUMNS, key, working.workspace.id, written
+    )
 
 
 async def _across(working: Working, company: int, deleted: Micros) -> list[int]:
@@ -127,18 +151,18 @@ async def _fitting(
     return None
 
 
-async def _with_later(source: Source, ready: Members, rows: Collection[Row]) -> Members:
+async def _with_later(source: Source, ready: Members, events: Collection[Row]) -> Members:
     """Return what is ready with later events, whoever its identities belong to now."""
     now = await walk.customers_of(source, ready.whose)
     moved = [(was, now.get(whom, was)) for whom, was in ready.whose.items() if now.get(whom) != was]
-    later = await walk.customers_of(source, (row[-1] for row in rows if row[-1] is not None))
+    later = await walk.customers_of(source, (row[-1] for row in events if row[-1] is not None))
     places = dict(ready.places)
     for number in later.values():
         if number in places:
             places[number] = replace(places[number])
     unsure = ready.unsure.union(*moved)
-    members = Members(ready.deletion, places, dict(ready.whose), unsure)
-    await hear(source, members, rows)
+    members = Members(ready.deletion, places, dict(ready.whose), unsure, dict(ready.rows))
+    await hear(source, members, events)
     return members
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ingest.fold import Account, Customer, Membership
 from ingest.meaning import Meaning, Place
@@ -176,6 +176,8 @@ class Members(Heard):
     whose: dict[int, int] = field(default_factory=dict)
     # Those of whom this is not sure.
     unsure: set[int] = field(default_factory=set)
+    # What is written of those of whom it is, by customer.
+    rows: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest import pack, typed
+from ingest.fold import Membership
 from ingest.indexes import Shown
 from models.database import Row
 from models.values import Micros
@@ -81,6 +82,14 @@ def account_row(company: Company) -> Row:
         fold.last_seen,
         pack.pack_traits(fold),
         pack.pack_account(fold),
+    )
+
+
+def membership_row(customer: int, account: int, place: Membership) -> Row:
+    """Return the row of a customer's place in an account."""
+    return (
+        *(customer, account, place.joined, pack.role_text(place)),
+        *(pack.pack_membership(place), place.last_add),
     )
 
 

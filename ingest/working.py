@@ -322,10 +322,7 @@ class Working:
         self.indexed.after[Entity.ACCOUNT] = dict(map(rows.shown_account, firms))
         await indexes.write(self.tx, self.workspace, kept, self.indexed)
         places = [
-            (
-                *(customer, account, place.joined, pack.role_text(place)),
-                *(pack.pack_membership(place), place.last_add),
-            )
+            rows.membership_row(customer, account, place)
             for customer, mine in sorted(self.places.items())
             for account, place in sorted(mine.items(), key=lambda item: item[0])
         ]
