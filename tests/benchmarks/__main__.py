@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.benchmarks import aged, imports, report
+from tests.benchmarks import aged, heavy, imports, report
 from tests.benchmarks.comparison import Broken, Sizes
 from tests.benchmarks.run import QUICK, measure, sync_ms
 from tests.benchmarks.servers import NotServing
@@ -49,6 +49,11 @@ Measure Calyx beside services that do the same in the usual way, and print one t
           1,000,000 into an empty database, then another into the filled one, on SQLite and on
           PostgreSQL. No core is kept for anybody, and there is no peer. `all` leaves it out.
 
+  heavy   An alias of a user of 1,000,000 events with a flag that both have, an earlier link of a
+          kiosk of as many (--events), a late deletion of an account of 100,000 members who were
+          added again (--members): seconds until each is answered, the longest wait of single
+          messages sent meanwhile, rows read and memory. `all` leaves it out.
+
 Everything runs on this machine, in temporary folders, and is stopped in the end. The server has one
 core and the load another; PostgreSQL, which is started for this, has what is left. The servers take
 turns, so that a machine that slows down slows all: trust the ratio more than the rates. Nothing is
@@ -60,6 +65,7 @@ examples:
   python -m tests.benchmarks                        both, in about ten minutes
   python -m tests.benchmarks ingest --seconds 20    only writing, in longer rounds
   python -m tests.benchmarks import                 a million events, in about ten minutes
+  python -m tests.benchmarks heavy --events 100000  what a tenth of the largest costs
   python -m tests.benchmarks --quick                does it run at all? under a minute
   python -m tests.benchmarks --record               add the table to docs/benchmarks.md
 
@@ -95,6 +101,10 @@ def _measured(asked: argparse.Namespace, room: Path) -> str:
         customers = asked.customers or (QUICK.customers if asked.quick else imports.CUSTOMERS)
         found = imports.measure(events, customers, room, _say)
         return report.render_imports(found, sync_ms(room))
+    if asked.what == "heavy":
+        events = asked.events or (QUICK.senders if asked.quick else heavy.EVENTS)
+        members = asked.members or (QUICK.senders if asked.quick else heavy.MEMBERS)
+        return report.render_heavy(heavy.measure(events, members, room, _say), sync_ms(room))
     if asked.what == "age":
         return _aged(asked, room)
     return report.render(measure(asked.what, _sizes(asked), room, _say, installs=not asked.quick))
@@ -131,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=["ingest", "age", "limits", "read", "dashboards", "import", "all"],
+        choices=["ingest", "age", "limits", "read", "dashboards", "import", "heavy", "all"],
         default="all",
         help="default: all",
     )
@@ -142,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
         help="length of one measurement; default: 5",
     )
     add("--rounds", type=_positive(int), metavar="N", help="measurements of each; default: 3")
+    _add_sizes(parser)
+    add("--folder", type=Path, help="where the databases are made; default: the system's temporary")
+    add("--quick", action="store_true", help="one short round on little; its figures mean nothing")
+    add("--record", action="store_true", help="append the table to docs/benchmarks.md")
+    return parser
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--customers",
         type=_positive(int),
@@ -149,17 +168,24 @@ def _parser() -> argparse.ArgumentParser:
         help="customers in the database that is read; default: 20,000, of dashboards 100,000, of age"
         " up to 1,000,000",
     )
-    add("--events", type=_positive(int), metavar="N", help="events in it, of age; default: 3 each")
+    add(
+        "--events",
+        type=_positive(int),
+        metavar="N",
+        help="events in it, of age; default: 3 each; behind an event, of heavy; default: 1,000,000",
+    )
+    add(
+        "--members",
+        type=_positive(int),
+        metavar="N",
+        help="members of an account, of heavy; default: 100,000",
+    )
     add(
         "--many",
         type=_positive(int),
         metavar="N",
         help="customers of a larger database for dashboards; a million takes half an hour more",
     )
-    add("--folder", type=Path, help="where the databases are made; default: the system's temporary")
-    add("--quick", action="store_true", help="one short round on little; its figures mean nothing")
-    add("--record", action="store_true", help="append the table to docs/benchmarks.md")
-    return parser
 
 
 def _positive(kind: type[Number]) -> Callable[[str], Number]:

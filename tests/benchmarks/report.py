@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.benchmarks import aged, plot
 from tests.benchmarks.aged import Ages
 from tests.benchmarks.comparison import Comparison, Sizes
+from tests.benchmarks.heavy import Heavy
 from tests.benchmarks.imports import Imports
 from tests.benchmarks.load import Measured
 from tests.benchmarks.run import SYNC_BYTES, Results
@@ -67,6 +68,20 @@ def render_imports(found: Imports, sync_ms: float) -> str:
         figures = [one.events / one.seconds, one.seconds, one.cpu_micros]
         told = [f"{figure:,.0f}" for figure in figures]
         rows.append([one.database, one.into, *told, "" if database is None else f"{database:,.0f}"])
+    notes = [*_machine(sync_ms), *(f"{each}." for each in found.about)]
+    if found.absent is not None:
+        notes.append(f"PostgreSQL: not measured: {found.absent}.")
+    return "\n".join([_aligned(rows), "", *(f"- {note}" for note in notes)])
+
+
+def render_heavy(found: Heavy, sync_ms: float) -> str:
+    """Return a run of heavy events as Markdown."""
+    heads = ["event", "", "seconds", "others waited ms", "others", "rows read", "peak MB", "before"]
+    rows = [heads]
+    for one in found.told:
+        figures = [one.longest_wait_ms, one.others, one.rows, one.memory_mb, one.memory_before_mb]
+        told = [f"{one.seconds:,.1f}", *(f"{figure:,.0f}" for figure in figures)]
+        rows.append([one.name, one.database, *told])
     notes = [*_machine(sync_ms), *(f"{each}." for each in found.about)]
     if found.absent is not None:
         notes.append(f"PostgreSQL: not measured: {found.absent}.")
