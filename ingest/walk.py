@@ -119,10 +119,7 @@ class Walk:
     async def _read(self, number: int, stream: _Stream) -> None:
         by = self._key.by
         at, last = stream.after
-        sql = (
-            f"SELECT {self._columns} FROM events WHERE workspace_id = ?1 AND {by} = ?2 AND at >= ?3"
-            f" AND (at > ?3 OR id > ?4) AND id <= ?5 ORDER BY at, id LIMIT {stream.page}"
-        )
+        sql = page_statement(self._columns, by, stream.page)
         args = (self._source.workspace.id, number, at, last, self._until)
         rows = await self._source.ask(sql, args)
         stream.ended = len(rows) < stream.page
@@ -131,6 +128,17 @@ class Walk:
             one_time = rows[0][AT] == rows[-1][AT] and not stream.ended
             stream.page = min(4 * stream.page, PAGE_OF_ONE_TIME_MAX) if one_time else self._page
         stream.rows.extend(rows)
+
+
+def page_statement(columns: str, by: str, most: int) -> str:
+    """Return the statement for the next events of `?2` behind the time `?3` and the number `?4`, up to `?5`.
+
+    A range and an order that only one index has: a plan that goes by time alone reads what all others said.
+    """
+    return (
+        f"SELECT {columns} FROM events WHERE workspace_id = ?1 AND ({by}, at) >= (?2, ?3)"
+        f" AND {by} <= ?2 AND (at > ?3 OR id > ?4) AND id <= ?5 ORDER BY {by}, at, id LIMIT {most}"
+    )
 
 
 async def fold(

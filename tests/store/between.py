@@ -31,7 +31,7 @@ class Between:
     @property
     def pages(self) -> list[int]:
         """Return how many events each page had that was read in the order of times."""
-        return [count for sql, count in self.read_rows if "ORDER BY at, id" in sql]
+        return [count for sql, count in self.read_rows if ", at, id LIMIT" in sql]
 
     async def write(self, work: Work[Any]) -> Any:
         self.transactions += 1

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ingest.walk import page_statement
 from models import dialect
 from models.database import Transaction
-from tests.databases import PostgresTemplate, opened
+from tests.databases import PostgresTemplate, Template, opened
 
 LOOK_UPS = [
     dialect.lookup_arrays(table, (by[-1],), by)
@@ -83,3 +84,25 @@ async def test_a_plan_that_was_made_for_nothing_goes_by_the_whole_key(
         assert " AND " in scan["Index Cond"]
         # Texts that begin alike are told apart in the row.
         assert "Filter" not in scan or scan["Relation Name"] == "audiences"
+
+
+@pytest.mark.parametrize(("by", "index"), [("whom", "whom"), ("account_id", "account")])
+async def test_pages_of_one_are_found_by_the_index_that_has_them_in_order(
+    template: Template, by: str, index: str
+) -> None:
+    """Also where nothing is known of how many there are."""
+    url = await asyncio.to_thread(template.copy)
+    page = page_statement("id, body", by, 500)
+
+    async def plan(tx: Transaction) -> str:
+        if template.words == "sqlite":
+            rows = await tx.fetch(f"EXPLAIN QUERY PLAN {page}", (1, 2, 3, 4, 5))
+        else:
+            await tx.fetch(f"PREPARE page AS {dialect.numbered(page)}", ())
+            rows = await tx.fetch("EXPLAIN EXECUTE page (1, 2, 3, 4, 5)", ())
+        return " ".join(str(row[-1]) for row in rows)
+
+    async with opened(url) as database:
+        found = await database.write(plan)
+    assert f"ix_events_{index}" in found
+    assert "ix_events_at" not in found
