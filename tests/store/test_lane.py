@@ -59,6 +59,12 @@ class Counter:
         items = [Item(read(one), asked=True) for one in batch]
         return asyncio.create_task(self.writer.submit(DEFAULT, items, size))
 
+    async def under_way(self, heavy: Delivery) -> asyncio.Task[list[Receipt | None]]:
+        """Begin to store a message, and return once what is behind it is being read."""
+        task = self.send(heavy)
+        await self.gated.asked.wait()
+        return task
+
     async def stored(self) -> set[str]:
         """Return the ids of all messages that are in the log."""
         return {name for (name,) in await self.gated.read("SELECT message_id FROM events")}
@@ -104,8 +110,7 @@ async def test_others_that_came_later_are_durable_before_it(counter: Counter) ->
 
 
 async def test_a_retry_meanwhile_queues_behind_and_is_a_duplicate(counter: Counter) -> None:
-    first = counter.send(toggle(15, "late", "x"))
-    await counter.gated.asked.wait()
+    first = await counter.under_way(toggle(15, "late", "x"))
     again = counter.send(toggle(15, "late", "x"))
     counter.gated.gate.set()
     await asyncio.gather(first, again)
@@ -115,8 +120,7 @@ async def test_a_retry_meanwhile_queues_behind_and_is_a_duplicate(counter: Count
 async def test_more_than_may_wait_is_busy_for_longer_and_nothing_of_it_is_stored(
     counter: Counter,
 ) -> None:
-    under_way = counter.send(toggle(15, "a", "x"))
-    await counter.gated.asked.wait()
+    under_way = await counter.under_way(toggle(15, "a", "x"))
     waits = counter.send(toggle(15, "b", "y", "large"))
     await asyncio.sleep(0)
     refused = counter.send(toggle(15, "c", "z"))
@@ -131,8 +135,7 @@ async def test_more_than_may_wait_is_busy_for_longer_and_nothing_of_it_is_stored
 async def test_more_bytes_than_may_wait_are_busy(counter: Counter) -> None:
     roomy = Counter(counter.gated, HeavyLimits(events_max=3, page=2, bytes_max=100))
     roomy.writer.start()
-    under_way = roomy.send(toggle(15, "a", "x"))
-    await roomy.gated.asked.wait()
+    under_way = await roomy.under_way(toggle(15, "a", "x"))
     # Larger than all that may wait, but nothing does.
     waits = roomy.send(toggle(15, "b", "y"), size=1_000)
     await asyncio.sleep(0)
@@ -147,8 +150,7 @@ async def test_more_bytes_than_may_wait_are_busy(counter: Counter) -> None:
 async def test_closing_tells_what_waits_to_come_again_and_stores_nothing_of_it(
     counter: Counter,
 ) -> None:
-    under_way = counter.send(toggle(15, "a", "x"))
-    await counter.gated.asked.wait()
+    under_way = await counter.under_way(toggle(15, "a", "x"))
     waits = counter.send(toggle(15, "b", "y", "large"))
     plain = counter.send(toggle(50, "plain", value=True))
     await plain
@@ -164,8 +166,7 @@ async def test_closing_tells_what_waits_to_come_again_and_stores_nothing_of_it(
 async def test_several_that_wait_are_stored_together(counter: Counter) -> None:
     many = Counter(counter.gated, HeavyLimits(events_max=3, page=2))
     many.writer.start()
-    first = many.send(toggle(15, "a", "x", "large"))
-    await many.gated.asked.wait()
+    first = await many.under_way(toggle(15, "a", "x", "large"))
     others = [many.send(toggle(11 + n, f"late{n}", "x")) for n in range(5)]
     # What is behind them is done: so they are set aside.
     await many.send(toggle(50, "plain", value=True, user="else"))
