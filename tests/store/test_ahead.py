@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -196,7 +197,8 @@ async def test_a_deletion_between_two_joinings_meanwhile_is_folded_again(desk: D
     async def others() -> None:
         await desk.save(track(300, "end", "Account Deleted", groupId="g", userId=None))
 
-    await desk.send([LATE], second_time(others))
+    between = await desk.send([LATE], second_time(others))
+    assert between.transactions == ONCE_MORE
     await desk.hold()
 
 
@@ -342,13 +344,26 @@ async def test_what_comes_with_a_deletion_is_cut_by_it(members: Desk) -> None:
     await members.hold()
 
 
+TOGGLES = [vip(60 + n, f"b{n}", n % 2 == 0) for n in range(BEHIND)]
+JOININGS = [add(at + n, f"{at}{user}", user) for at in (100, 300) for n, user in enumerate(USERS)]
+
+
 @pytest.mark.parametrize(("settled", "transactions"), [(0, ONCE_MORE), (100, AT_ONCE)])
+@pytest.mark.parametrize(
+    ("behind", "heavy", "slow"),
+    [(TOGGLES, LATE, track(500, "slow", "Seen")), (JOININGS, DELETED, add(250, "slow", "u3"))],
+    ids=["a customer", "members"],
+)
 async def test_an_event_with_an_earlier_number_that_is_committed_later_is_not_lost(
-    postgres_template: PostgresTemplate, settled: int, transactions: int
+    postgres_template: PostgresTemplate,
+    behind: Sequence[Delivery],
+    heavy: Delivery,
+    slow: Delivery,
+    settled: int,
+    transactions: int,
 ) -> None:
     url = await asyncio.to_thread(postgres_template.copy)
     numbered, goes_on = asyncio.Event(), asyncio.Event()
-    slow = track(500, "slow", "Seen")
     going: list[asyncio.Task[None]] = []
 
     async def save_slowly(tx: Transaction) -> None:
@@ -372,9 +387,9 @@ async def test_an_event_with_an_earlier_number_that_is_committed_later_is_not_lo
                 # Of somebody else, with a later number.
                 await desk.save(track(500, "quick", "Seen", userId="else"))
 
-        await desk.save(*(vip(60 + n, f"b{n}", n % 2 == 0) for n in range(BEHIND)))
-        limits = HeavyLimits(events_max=3, page=2, settled=settled)
-        between = await desk.send([LATE], second_time(end), begin, limits)
+        await desk.save(*behind)
+        limits = replace(MEMBERS, settled=settled)
+        between = await desk.send([heavy], second_time(end), begin, limits)
         desk.heard.append(slow)
         assert between.transactions == transactions
         await desk.hold()
