@@ -68,10 +68,7 @@ def render_imports(found: Imports, sync_ms: float) -> str:
         figures = [one.events / one.seconds, one.seconds, one.cpu_micros]
         told = [f"{figure:,.0f}" for figure in figures]
         rows.append([one.database, one.into, *told, "" if database is None else f"{database:,.0f}"])
-    notes = [*_machine(sync_ms), *(f"{each}." for each in found.about)]
-    if found.absent is not None:
-        notes.append(f"PostgreSQL: not measured: {found.absent}.")
-    return "\n".join([_aligned(rows), "", *(f"- {note}" for note in notes)])
+    return _noted(rows, found, sync_ms)
 
 
 def render_heavy(found: Heavy, sync_ms: float) -> str:
@@ -82,6 +79,10 @@ def render_heavy(found: Heavy, sync_ms: float) -> str:
         figures = [one.longest_wait_ms, one.others, one.rows, one.memory_mb, one.memory_before_mb]
         told = [f"{one.seconds:,.1f}", *(f"{figure:,.0f}" for figure in figures)]
         rows.append([one.name, one.database, *told])
+    return _noted(rows, found, sync_ms)
+
+
+def _noted(rows: list[list[str]], found: Imports | Heavy, sync_ms: float) -> str:
     notes = [*_machine(sync_ms), *(f"{each}." for each in found.about)]
     if found.absent is not None:
         notes.append(f"PostgreSQL: not measured: {found.absent}.")
