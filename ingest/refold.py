@@ -258,4 +258,4 @@ def _take(working: Working, person: Person, event: Message, states: Meaning) -> 
 
 def _must(*, exact: bool) -> None:
     if not exact:
-        raise Inexact("a fold in the order of stamps asked for the log")
+        raise Inexact("a fold in the order of times asked for the log")
