@@ -35,7 +35,7 @@ _COLUMNS = (
     *("whom", "device", "veil", "written", "body"),
 )
 _COVERED = ("anonymousId", "event", "groupId", "properties", "timestamp", "traits", "userId")
-_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536")
+_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384")
 _SIZE_BYTES = 4
 
 _decode = msgspec.json.Decoder().decode

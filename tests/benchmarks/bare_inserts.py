@@ -13,7 +13,7 @@ from tests.benchmarks.load import Measured, Messages
 
 ROWS = 500
 
-_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536")
+_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384")
 _TABLE = "CREATE TABLE event (id INTEGER PRIMARY KEY, key BLOB UNIQUE, at INTEGER, body BLOB)"
 
 

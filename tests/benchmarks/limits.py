@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import bare_inserts, servers, slow_sync, stores, usage, writes
+from tests.benchmarks import bare_inserts, node, servers, slow_sync, stores, usage, writes
 from tests.benchmarks.comparison import Comparison, Load, Say, Sizes, put_under_load
 from tests.benchmarks.contest import Contest, Contestant, measure_from_empty
 from tests.benchmarks.load import Measured, Messages
 from tests.postgres import Missing
 
-CLOSED, SLOW, POST = "Calyx", f"Calyx, syncs take {slow_sync.MORE_MS} ms more", "bare ASGI POST"
+_SLOWLY = f"syncs take {slow_sync.MORE_MS} ms more"
+CLOSED, SLOW, POST = "Calyx", f"Calyx, {_SLOWLY}", "bare ASGI POST"
+PEER = f"{writes.BETTER_SQLITE}, {_SLOWLY}"
 INSERTS = f"bare inserts into one table, {bare_inserts.ROWS} a commit"
 SHARES = (0.5, 0.9)
 OVERLOAD = 10
@@ -39,6 +41,8 @@ def compare(
     on_postgres: Callable[
         [], AbstractContextManager[stores.PostgresServer]
     ] = stores.durable_postgres,
+    *,
+    installs: bool = False,
 ) -> Limits:
     """Return what Calyx does under each of these loads, in rounds."""
     sqlite = stores.SqliteFiles(folder)
@@ -54,7 +58,13 @@ def compare(
         else:
             about.append(server.about())
             found.append(_open_loop("PostgreSQL", server, sizes, folder, say))
-    found += _singles(sqlite, sizes, folder, say, about)
+    slow = slow_sync.settings(folder)
+    if slow is not None:
+        about.append(
+            f"With slower syncs, one took {slow_sync.sync_ms(folder, slow):.2f} ms before the runs"
+        )
+    slowly, absent = _slowly(slow, say, installs=installs)
+    found += _singles(sqlite, sizes, folder, say, (slowly, absent))
     found.append(_batches(sqlite, sizes, folder, say))
     found.append(_backlog(sqlite, sizes, folder, say, about))
     return Limits(found, about)
@@ -78,29 +88,38 @@ def _open_loop(name: str, store: stores.Store, sizes: Sizes, folder: Path, say: 
     return Comparison(load, rounds, about="open loop")
 
 
+def _slowly(
+    slow: Mapping[str, str] | None, say: Say, *, installs: bool
+) -> tuple[list[Contestant], dict[str, str]]:
+    """Return who is measured with slower syncs, and why anybody is not."""
+    if slow is None:
+        return [], dict.fromkeys((SLOW, PEER), "there is no C compiler on this machine")
+    found = [Contestant(SLOW, partial(servers.calyx, name=SLOW, more=slow), "events")]
+    why = node.absence(writes.NODE_PEERS[writes.BETTER_SQLITE], say, installs=installs)
+    if why:
+        return found, {PEER: why}
+    return [*found, Contestant(PEER, partial(writes.better_sqlite, name=PEER, more=slow))], {}
+
+
 def _singles(
-    store: stores.SqliteFiles, sizes: Sizes, folder: Path, say: Say, about: list[str]
+    store: stores.SqliteFiles,
+    sizes: Sizes,
+    folder: Path,
+    say: Say,
+    slowly: tuple[list[Contestant], dict[str, str]],
 ) -> list[Comparison]:
-    slow = slow_sync.settings(folder)
     contestants = [
         Contestant(CLOSED, servers.calyx, "events"),
         Contestant(POST, lambda room, url: servers.fastapi(POST, "bare_post", room, url), None),
+        *slowly[0],
     ]
-    absent = {}
-    if slow is None:
-        absent[SLOW] = "there is no C compiler on this machine"
-    else:
-        start = partial(servers.calyx, name=SLOW, more=slow)
-        contestants.append(Contestant(SLOW, start, "events"))
-        about.append(
-            f"With slower syncs, one took {slow_sync.sync_ms(folder, slow):.2f} ms before the runs"
-        )
-    contest = Contest([writes.singles("SQLite", sizes)], contestants, store, absent)
+    contest = Contest([writes.singles("SQLite", sizes)], contestants, store, slowly[1])
     for _ in range(sizes.rounds):
         contest.measure(folder, sizes, say)
-    slower = [SLOW, CLOSED] if slow else [CLOSED, SLOW]
+    # The first of them is what the others are held against.
+    slower = [CLOSED, SLOW] if SLOW in slowly[1] else [SLOW, CLOSED]
     return [
-        *contest.compare(slower, "a slower disk"),
+        *contest.compare([*slower, PEER], "a slower disk"),
         *contest.compare([CLOSED, POST], "the machine"),
     ]
 

@@ -57,7 +57,7 @@ def measure(what: str, sizes: Sizes, folder: Path, say: Say, *, installs: bool =
         found, rows_read = reads.compare(sizes, folder, say)
         comparisons += found
     if what == "limits":
-        limits_found = limits.compare(sizes, folder, say)
+        limits_found = limits.compare(sizes, folder, say, installs=installs)
         comparisons, about = limits_found.comparisons, limits_found.about
     if what == "dashboards":
         measured = dashboards.compare(sizes, folder, say, installs=installs)

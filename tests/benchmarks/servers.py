@@ -91,14 +91,24 @@ def fastapi(name: str, module: str, folder: Path, url: str) -> Iterator[Server]:
 
 
 @contextmanager
-def node(name: str, peer: Path, folder: Path, url: str) -> Iterator[Server]:
-    """Run the server of a folder of `peers` on Node, as for production."""
+def node(
+    name: str,
+    peer: Path,
+    folder: Path,
+    url: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """Run the server of a folder of `peers` on Node, as for production.
+
+    `more` is set in its environment.
+    """
     port = free_port()
     settings = {
         "PEER_DATABASE_URL": url,
         "PEER_KEY": KEY,
         "PEER_PORT": str(port),
         "NODE_ENV": "production",
+        **more,
     }
     command = ["node", str(peer / "server.js")]
     with _running(_Start(name, command, settings, port, "/"), folder) as server:

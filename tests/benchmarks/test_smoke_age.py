@@ -46,7 +46,8 @@ def test_limits_are_measured_beside_usual_loads(tmp_path: Path) -> None:
     named = [row.split("|")[2].strip() for row in table_of(printed)]
     loops = [limits.CLOSED, "open loop, 50% of that due", "open loop, 90% of that due"]
     assert named[:3] == loops
-    assert {limits.SLOW, limits.POST, limits.INSERTS, "open loop, 10 times that due"} < set(named)
+    overload = "open loop, 10 times that due"
+    assert {limits.SLOW, limits.PEER, limits.POST, limits.INSERTS, overload} < set(named)
     assert "with 10 times as much due." in printed
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.benchmarks import node, servers, stores
 from tests.benchmarks.comparison import Comparison, Load, Say, Sizes
@@ -72,7 +74,7 @@ def _on_sqlite(sizes: Sizes, folder: Path, absent: dict[str, str]) -> Contest:
     all_of_them = [
         Contestant(CALYX, servers.calyx, "events"),
         Contestant(SESSION, _session_an_event),
-        Contestant(BETTER_SQLITE, _better_sqlite),
+        Contestant(BETTER_SQLITE, better_sqlite),
     ]
     loads = [singles("SQLite", sizes), batches("SQLite", sizes, seed=2)]
     return Contest(loads, _present(all_of_them, absent), stores.SqliteFiles(folder), absent)
@@ -124,13 +126,19 @@ def batches(store: str, sizes: Sizes, *, seed: int, whom: Whom = Whom.ZIPF, told
     )
 
 
+def better_sqlite(
+    folder: Path,
+    url: str,
+    name: str = BETTER_SQLITE,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> AbstractContextManager[servers.Server]:
+    """Run the peer on Node and SQLite; `more` is set in its environment."""
+    file = stores.file_of(url).as_uri()
+    return servers.node(name, NODE_PEERS[BETTER_SQLITE], folder, file, more)
+
+
 def _session_an_event(folder: Path, url: str) -> AbstractContextManager[servers.Server]:
     return servers.fastapi(SESSION, "naive_service", folder, url.replace("+aiosqlite", ""))
-
-
-def _better_sqlite(folder: Path, url: str) -> AbstractContextManager[servers.Server]:
-    file = stores.file_of(url).as_uri()
-    return servers.node(BETTER_SQLITE, NODE_PEERS[BETTER_SQLITE], folder, file)
 
 
 def _pg(folder: Path, url: str) -> AbstractContextManager[servers.Server]:

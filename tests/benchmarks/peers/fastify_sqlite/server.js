@@ -71,7 +71,7 @@ const database = new Database(fileURLToPath(process.env.PEER_DATABASE_URL));
 // Durable, and with as much cache and as rare checkpoints as Calyx asks for.
 database.pragma("journal_mode = WAL");
 database.pragma("synchronous = FULL");
-database.pragma("cache_size = -65536");
+database.pragma("cache_size = -16384");
 database.pragma("wal_autocheckpoint = 4000");
 database.exec(TABLES);
 
