@@ -195,7 +195,8 @@ class SqliteDatabase:
         connection.execute("PRAGMA foreign_keys = ON")
         # What was erased is overwritten where it stood.
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA cache_size = -65536")
+        # More was not faster, neither on ten thousand customers nor on two hundred thousand.
+        connection.execute("PRAGMA cache_size = -16384")
         # Checkpoints has a connection of its own for it.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         self._checkpoints = Checkpoints(self._path)

@@ -20,7 +20,7 @@ P99_SECONDS_MAX = 1.0
 WELL_SECONDS_MAX = 5.0
 
 _AT_ONCE = 12
-# So much fills the 64 MiB of pages that the writer keeps; what grows afterwards is what waits, and not those.
+# So much fills the 16 MiB of pages that the writer keeps; what grows afterwards is what waits, and not those.
 _FILLING_BATCHES = 100
 _FILLING_BATCH = 2_000
 _ANSWER_SECONDS_MAX = 20.0
