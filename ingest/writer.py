@@ -20,11 +20,14 @@ from ingest.message import hold
 from ingest.queued import Answers, Busy, Request, answer, entries, fail, store
 from ingest.ready import TooMuch
 from ingest.store import Item, save
-from models.database import Database, Unavailable
+from models.database import Database, Unavailable, is_shared
 from models.values import Workspace
 
-BATCH_MESSAGES_MAX = 500
+BATCH_MESSAGES_MAX, SHARED_BATCH_MESSAGES_MAX = 2_000, 500
+"""Messages of a commit. Where others write, too, what one commit is about must not be what all are about."""
 
+# A commit of fewer takes about as long as one of so many: only full ones tell how many fit.
+_FULL_FROM = 500
 _LEARNT_OF_EACH = 0.2
 _COMMITS_UNKNOWN = 1_000
 
@@ -62,7 +65,7 @@ class _Pace:
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
-        self._messages = float(BATCH_MESSAGES_MAX)
+        self._messages = float(_FULL_FROM)
         self._seconds = 0.0
 
     def note(self, committed: Committed) -> None:
@@ -72,11 +75,10 @@ class _Pace:
 
     @property
     def messages_max(self) -> float:
-        """Return beyond how many waiting messages nobody is let in; two commits may always wait."""
-        # A commit of few takes about as long as one of many: only full ones tell how many fit.
-        of_a_commit = max(self._messages, BATCH_MESSAGES_MAX)
+        """Return beyond how many waiting messages nobody is let in; some may always wait."""
+        of_a_commit = max(self._messages, _FULL_FROM)
         commits = self._limits.seconds_max / self._seconds if self._seconds else _COMMITS_UNKNOWN
-        return max(2 * BATCH_MESSAGES_MAX, of_a_commit * commits)
+        return max(2 * _FULL_FROM, of_a_commit * commits)
 
 
 class Writer:
@@ -97,6 +99,8 @@ class Writer:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._pace = _Pace(limits)
+        shared = is_shared(database.url)
+        self._batch_max = SHARED_BATCH_MESSAGES_MAX if shared else BATCH_MESSAGES_MAX
         self._heavy = heavy
         self._lane = Lane(database, heavy, self._done, self._commit_apart)
         self.messages_waiting = 0
@@ -177,7 +181,7 @@ class Writer:
         messages = 0
         while self._queue:
             request = self._queue.popleft()
-            full = messages > 0 and messages + len(request.items) > BATCH_MESSAGES_MAX
+            full = messages > 0 and messages + len(request.items) > self._batch_max
             if full or (batch and (request.alone or batch[0].alone)):
                 rest.append(request)
                 break
