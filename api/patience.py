@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from models.database import (
     READ_TIMEOUT_S,
     Database,
+    First,
     Readers,
     Row,
     Trial,
@@ -54,12 +55,12 @@ class Patient:
         """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
         return await self.inner.read(sql, args, timeout_s)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], first: First | None = None) -> T:
         """Do `work` in one transaction, however long others take theirs; raise Unavailable in the end."""
         until = time.monotonic() + SECONDS_MAX
         while True:
             try:
-                return await self.inner.write(work)
+                return await self.inner.write(work, first)
             except Unavailable:
                 # Writers of PostgreSQL wait in a row: what is not available there is down.
                 if is_shared(self.url) or time.monotonic() > until:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ingest import members, walk
 from ingest.ready import Ahead, Deletions, Heard, Key, TooMuch, Wanted, WantedMembers
 from ingest.walk import Source
-from models.database import Database, Transaction
+from models.database import Database, First, Transaction
 from models.values import Micros, Workspace, account_key
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ async def write(
     source = _source(database, workspace, pause, ahead.page)
     for _ in range(ROUNDS_MAX):
         try:
-            return await database.write(lambda tx: work(tx, ahead))
+            return await _write(database, workspace, work, ahead)
         except TooMuch as much:
             for wanted in much.wanted:
                 if isinstance(wanted, Wanted):
@@ -43,9 +43,26 @@ async def write(
                 else:
                     await _prepare_members(source, ahead, wanted)
     try:
-        return await database.write(lambda tx: work(tx, ahead))
+        return await _write(database, workspace, work, ahead)
     except TooMuch:
         return await database.write(lambda tx: work(tx, None))
+
+
+async def _write(database: Database, workspace: Workspace, work: Work[T], ahead: Ahead) -> T:
+    """Do `work` with what is ready; of places, which may be many, the rows are written first."""
+    if not ahead.members:
+        return await database.write(lambda tx: work(tx, ahead))
+
+    async def held(tx: Transaction) -> T:
+        done = await work(tx, ahead)
+        if not members.is_held(ahead):
+            # What should cut them has come by another way, or something later did.
+            ahead.members.clear()
+            raise TooMuch(())
+        return done
+
+    first = First(workspace.id, lambda tx: members.write_first(tx, workspace, ahead))
+    return await database.write(held, first)
 
 
 async def _prepare(source: Source, ahead: Ahead, wanted: Wanted) -> None:

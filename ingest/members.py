@@ -8,12 +8,17 @@ from dataclasses import replace
 from ingest import rows, walk
 from ingest.fold import Membership
 from ingest.meaning import Place, meaning
-from ingest.ready import MEMBERS_MAX, Ahead, Key, Members, TooMuch, WantedMembers
-from ingest.refold import NUMBERS_MAX, source_of
+from ingest.ready import MEMBERS_MAX, Ahead, Deletions, Key, Members, TooMuch, WantedMembers
+from ingest.refold import NUMBERS_MAX, go_on, source_of
 from ingest.walk import AFTER_ALL, Source, Walk
 from ingest.working import Company, Working
-from models.database import Raced, Row
-from models.values import Micros
+from models.database import Raced, Row, Transaction
+from models.values import Micros, Workspace
+
+_ACROSS = (
+    "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
+    " AND joined_at <= ?3 AND last_add_at > ?3"
+)
 
 
 async def cut(working: Working, company: Company, deleted: Micros) -> None:
@@ -22,8 +27,10 @@ async def cut(working: Working, company: Company, deleted: Micros) -> None:
     Raise TooMuch where there is more than `working.ahead` allows and has ready.
     """
     numbers = await _across(working, company.id, deleted)
-    some = MEMBERS_MAX if working.ahead is None else working.ahead.members_max
-    if len(numbers) > some:
+    ahead = working.ahead
+    if ahead is not None and company.id in ahead.members and ahead.members[company.id].written:
+        numbers = await _hold(working, company, deleted, ahead, numbers)
+    elif len(numbers) > (MEMBERS_MAX if ahead is None else ahead.members_max):
         # Nobody may give their identities to others meanwhile: their rows are not held.
         await working.tx.alone(working.workspace.id)
         members = await _members(working, company, deleted)
@@ -80,6 +87,41 @@ async def write_rows(source: Source, account: int, members: Members) -> None:
             await source.pause()
 
 
+async def write_first(tx: Transaction, workspace: Workspace, ready: Ahead) -> None:
+    """Write the rows that are ready, before anybody is kept out: others wait for what they touch of it.
+
+    They are right once `cut` has held them to what came since, in the same transaction.
+    """
+    for account, members in ready.members.items():
+        found = await tx.fetch(_ACROSS, (workspace.id, account, members.deletion))
+        some = sorted(row[0] for row in found if row[0] in members.rows)
+        members.written = set(some)
+        await _upsert(tx, workspace, [members.rows[number] for number in some])
+        # Who would give one of them an identity, or take one, writes in its places: from here on that waits.
+        members.unsure |= await _moved(
+            Source(workspace, tx.fetch, _nothing_deleted, go_on), members
+        )
+
+
+def is_held(ready: Ahead) -> bool:
+    """Return whether all that was written first was held to what came since."""
+    return not any(members.written for members in ready.members.values())
+
+
+async def _hold(
+    working: Working, company: Company, deleted: Micros, ahead: Ahead, across: Collection[int]
+) -> list[int]:
+    """Hold what was written first to what came since; return who is to be folded, with those `across`."""
+    found, ready = await _fitting(working, company, deleted, ahead), ahead.members[company.id]
+    # Of two members whom the batch made one all is folded again anyway.
+    sure = (found.places.keys() & ready.written) - found.unsure
+    for number in sure - found.rows.keys():
+        working.places.setdefault(number, {})[company.id] = found.places[number]
+    rest = ready.written.union(across) - sure
+    ready.written = set()
+    return sorted(rest)
+
+
 async def _put(working: Working, account: int, members: Members, numbers: Collection[int]) -> None:
     """Let members have the places that they were folded to."""
     written: list[Row] = []
@@ -91,19 +133,17 @@ async def _put(working: Working, account: int, members: Members, numbers: Collec
             written.append(members.rows[number])
         else:
             working.places.setdefault(number, {})[account] = place
+    await _upsert(working.tx, working.workspace, written)
+
+
+async def _upsert(tx: Transaction, workspace: Workspace, written: list[Row]) -> None:
     key = rows.MEMBERSHIP_COLUMNS[:2]
-    await working.tx.upsert(
-        "memberships", rows.MEMBERSHIP_COLUMNS, key, working.workspace.id, written
-    )
+    await tx.upsert("memberships", rows.MEMBERSHIP_COLUMNS, key, workspace.id, written)
 
 
 async def _across(working: Working, company: int, deleted: Micros) -> list[int]:
     """Return the members whose joining lies on both sides of a deletion: the log knows the later one."""
-    sql = (
-        "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
-        " AND joined_at <= ?3 AND last_add_at > ?3"
-    )
-    rows = await working.tx.fetch(sql, (working.workspace.id, company, deleted))
+    rows = await working.tx.fetch(_ACROSS, (working.workspace.id, company, deleted))
     # Those who came by a join in this batch have the places of those they were.
     return [row[0] for row in rows] + [
         customer
@@ -119,10 +159,7 @@ async def _members(working: Working, company: Company, deleted: Micros) -> Membe
     source, ahead = source_of(working), working.ahead
     if ahead is None or await _is_little(working, company.id, ahead):
         return await fold(source, company.id, deleted)
-    found = await _fitting(working, company, deleted, ahead)
-    if found is None:
-        raise TooMuch([WantedMembers(company.id, deleted)])
-    return found
+    return await _fitting(working, company, deleted, ahead)
 
 
 async def _is_little(working: Working, account: int, ahead: Ahead) -> bool:
@@ -131,39 +168,49 @@ async def _is_little(working: Working, account: int, ahead: Ahead) -> bool:
     return bool(rows[0][1] < most)
 
 
-async def _fitting(
-    working: Working, company: Company, deleted: Micros, ahead: Ahead
-) -> Members | None:
-    """Return what is ready with all that came since; None where there is nothing that fits."""
+async def _fitting(working: Working, company: Company, deleted: Micros, ahead: Ahead) -> Members:
+    """Return what is ready with all that came since; raise TooMuch where there is nothing that fits."""
     ready = ahead.members.get(company.id)
     source = source_of(working)
+    much = TooMuch([WantedMembers(company.id, deleted)])
     if ready is None or await walk.last(source) - ready.floor > NUMBERS_MAX:
-        return None
+        raise much
     key = _key(company.id)
     later = await walk.since(source, key, ready.floor)
     new = later.keys() - ready.recent.keys()
     fits = await walk.is_all(source, key, ready, later) and ready.deletion == deleted
     if fits and len(new) > ahead.since_max:
-        return None
+        raise much
     if fits and ready.erased == await walk.erased(source, key):
         return await _with_later(source, ready, await walk.read(source, new))
     del ahead.members[company.id]
-    return None
+    raise much
 
 
 async def _with_later(source: Source, ready: Members, events: Collection[Row]) -> Members:
     """Return what is ready with later events, whoever its identities belong to now."""
-    now = await walk.customers_of(source, ready.whose)
-    moved = [(was, now.get(whom, was)) for whom, was in ready.whose.items() if now.get(whom) != was]
+    moved = set() if ready.written else await _moved(source, ready)
     later = await walk.customers_of(source, (row[-1] for row in events if row[-1] is not None))
     places = dict(ready.places)
     for number in later.values():
         if number in places:
             places[number] = replace(places[number])
-    unsure = ready.unsure.union(*moved)
+    unsure = ready.unsure | moved
     members = Members(ready.deletion, places, dict(ready.whose), unsure, dict(ready.rows))
     await hear(source, members, events)
     return members
+
+
+async def _nothing_deleted(_groups: Collection[str]) -> Deletions:
+    """Say nothing: only what is folded asks."""
+    return {}
+
+
+async def _moved(source: Source, members: Members) -> set[int]:
+    """Return whose identities went to whom, both."""
+    now = await walk.customers_of(source, members.whose)
+    pairs = ((was, now.get(whom)) for whom, was in members.whose.items())
+    return {number for pair in pairs if pair[0] != pair[1] for number in pair if number is not None}
 
 
 def _key(account: int) -> Key:

@@ -178,6 +178,8 @@ class Members(Heard):
     unsure: set[int] = field(default_factory=set)
     # What is written of those of whom it is, by customer.
     rows: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    # Who has such a row already, in a transaction that must still hold it to what came since.
+    written: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -181,14 +181,14 @@ def source_of(working: Working) -> Source:
         await working.load_companies(groups)
         return _deletions(working, groups)
 
-    return Source(working.workspace, working.tx.fetch, deletions, _go_on)
+    return Source(working.workspace, working.tx.fetch, deletions, go_on)
 
 
 def _deletions(working: Working, groups: Collection[str]) -> Deletions:
     return {group: working.by_group[group].fold.deleted for group in groups}
 
 
-async def _go_on() -> None:
+async def go_on() -> None:
     """Nobody else has a turn while a transaction is open."""
 
 

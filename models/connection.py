@@ -140,6 +140,14 @@ Trial = Callable[[Rehearsal], Coroutine[Any, Any, T]]
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """What can be written before others are kept out of a workspace, and is then held to what they did."""
+
+    workspace: int
+    work: Work[None]
+
+
+@dataclass(frozen=True, slots=True)
 class Readers:
     """The connections that read: how many there may be, and how many are busy."""
 
@@ -189,8 +197,11 @@ class Follower(Queries, Protocol):
 class Database(Queries, Protocol):
     """A database that is open."""
 
-    async def write(self, work: Work[T]) -> T:
-        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+    async def write(self, work: Work[T], first: First | None = None) -> T:
+        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not.
+
+        Where others can write meanwhile, `first` is done before, and `work` alone; else it is left out.
+        """
         ...
 
     async def rehearse(self, trial: Trial[T], seconds: float) -> T:

@@ -20,6 +20,7 @@ from asyncpg.exceptions import (
 
 from models.connection import (
     READ_TIMEOUT_S,
+    First,
     Raced,
     Readers,
     Row,
@@ -60,6 +61,9 @@ _COMMIT = (
     "SELECT pg_logical_emit_message(true, 'calyx', '')"
     " WHERE pg_current_xact_id_if_assigned() IS NULL; COMMIT"
 )
+_WAITS = "the commit waits for a standby; send it again"
+_RACED = "too many others write the same; try again"
+_RACES = (Raced, SerializationError, DeadlockDetectedError, LockNotAvailableError)
 # The driver knows no other word for a statement that it must not break off.
 _NEVER_S = 1e8
 _STATEMENTS_KEPT = 500
@@ -129,8 +133,13 @@ class PostgresDatabase:
         """Return the rows of one statement, as committed; raise TimedOut or Unavailable."""
         return await self._pool.read(sql, args, timeout_s)
 
-    async def write(self, work: Work[T]) -> T:
-        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
+    async def write(self, work: Work[T], first: First | None = None) -> T:
+        """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not.
+
+        `first` and it have a connection of their own.
+        """
+        if first is not None:
+            return await self._write_apart(work, first)
         async with self._writing:
             await self._hear_out()
             alone: frozenset[int] = frozenset()
@@ -139,10 +148,7 @@ class PostgresDatabase:
                     return await self._write(work, alone)
                 except Alone as wish:
                     alone |= {wish.workspace}
-                except (
-                    *(Raced, SerializationError),
-                    *(DeadlockDetectedError, LockNotAvailableError),
-                ):
+                except _RACES:
                     self._turns = _TURNS
                 except asyncio.CancelledError:
                     # Cut off in its BEGIN it would take the next one into itself, and never commit.
@@ -154,7 +160,7 @@ class PostgresDatabase:
                         raise
                     await self._drop()
                     raise Unavailable(why(error)) from error
-            raise Unavailable("too many others write the same; try again")
+            raise Unavailable(_RACED)
 
     async def rehearse(self, trial: Trial[T], seconds: float) -> T:
         """Return what `trial` finds out; nothing it does is kept. Raise TimedOut or Unavailable."""
@@ -233,20 +239,50 @@ class PostgresDatabase:
         A driver that times out has the server cancel the COMMIT. One that waits for a standby would
         then count as done, and a retry be acknowledged, though nobody else has it.
         """
-        commit = asyncio.ensure_future(connection.execute(_COMMIT, timeout=_NEVER_S))
-        self._unheard = commit
-        ended, _ = await asyncio.wait([commit], timeout=self.commit_patience_s)
-        if not ended:
-            raise Unavailable("the commit waits for a standby; send it again")
+        commit = self._unheard = _begin_to_commit(connection)
+        if not await _ends(commit, self.commit_patience_s):
+            raise Unavailable(_WAITS)
         self._unheard = None
         await commit
+
+    async def _write_apart(self, work: Work[T], first: First) -> T:
+        """Do `first`, and then `work` alone; others write meanwhile, for whom the writer is left free."""
+        try:
+            connection = await connect(
+                self.url, command_timeout=_WRITE_TIMEOUT_S, server_settings=_WRITER_SETTINGS
+            )
+            try:
+                return await self._race(connection, work, first)
+            finally:
+                # Whatever is open there is undone by the server; a commit goes on.
+                connection.terminate()
+        except (PostgresError, *BROKEN_OFF) as error:
+            if isinstance(error, PostgresError) and not is_passing(error):
+                raise
+            raise Unavailable(why(error)) from error
+
+    async def _race(self, connection: asyncpg.Connection, work: Work[T], first: First) -> T:
+        for _ in range(RACES_MAX):
+            tx = PostgresTransaction(connection, frozenset({first.workspace}), opening="BEGIN;")
+            try:
+                await first.work(tx)
+                done = await work(tx)
+                await tx.flush()
+            except _RACES:
+                await connection.execute("ROLLBACK")
+                continue
+            commit = _begin_to_commit(connection)
+            if not await _ends(commit, self.commit_patience_s):
+                raise Unavailable(_WAITS)
+            await commit
+            return done
+        raise Unavailable(_RACED)
 
     async def _hear_out(self) -> None:
         """Wait a moment for a commit that still goes on; raise Unavailable if it will not end."""
         if self._unheard is None:
             return
-        ended, _ = await asyncio.wait([self._unheard], timeout=TURN_PATIENCE_S)
-        if not ended:
+        if not await _ends(self._unheard, TURN_PATIENCE_S):
             raise Unavailable("an earlier commit still waits for a standby; send it again")
         commit, self._unheard = self._unheard, None
         if commit.exception() is not None:
@@ -256,6 +292,16 @@ class PostgresDatabase:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.terminate()
+
+
+def _begin_to_commit(connection: asyncpg.Connection) -> asyncio.Future[str]:
+    return asyncio.ensure_future(connection.execute(_COMMIT, timeout=_NEVER_S))
+
+
+async def _ends(commit: asyncio.Future[str], seconds: float) -> bool:
+    """Return whether a commit ends in time, one way or the other."""
+    ended, _ = await asyncio.wait([commit], timeout=seconds)
+    return bool(ended)
 
 
 async def _compress(connection: asyncpg.Connection) -> None:
@@ -274,9 +320,9 @@ async def _rehearse(connection: asyncpg.Connection, trial: Trial[T]) -> T:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT rehearsal")
         try:
             found = await trial(PostgresRehearsal(connection))
-        except (Raced, SerializationError, DeadlockDetectedError, LockNotAvailableError):
+        except _RACES:
             await connection.execute("ROLLBACK")
             continue
         await connection.execute("ROLLBACK")
         return found
-    raise Unavailable("too many others write the same; try again")
+    raise Unavailable(_RACED)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from models import dialect
 from models.connection import (
     READ_TIMEOUT_S,
+    First,
     Readers,
     Row,
     T,
@@ -144,7 +145,7 @@ class SqliteDatabase:
                 self._interrupt(reader)
                 asking.add_done_callback(_hear_out)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], first: First | None = None) -> T:  # noqa: ARG002 (nobody else can)
         """Do `work` in one transaction and return once it is durable; raise Unavailable if it is not."""
         return await self._in_thread(lambda: self._write(work))
 

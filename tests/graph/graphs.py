@@ -49,8 +49,8 @@ class Counting:
         self.asked.append((sql, args))
         return await self.inner.read(sql, args, timeout_s)
 
-    async def write(self, work: Any) -> Any:
-        return await self.inner.write(work)
+    async def write(self, work: Any, first: Any = None) -> Any:
+        return await self.inner.write(work, first)
 
     async def rehearse(self, trial: Any, seconds: float) -> Any:
         return await self.inner.rehearse(trial, seconds)

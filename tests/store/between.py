@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from models.connection import READ_TIMEOUT_S
-from models.database import Database, Row, Work
+from models.database import Database, First, Row, Work
 
 
 async def nothing(_: int) -> None:
@@ -33,10 +33,10 @@ class Between:
         """Return how many events each page had that was read in the order of times."""
         return [count for sql, count in self.read_rows if ", at, id LIMIT" in sql]
 
-    async def write(self, work: Work[Any]) -> Any:
+    async def write(self, work: Work[Any], first: First | None = None) -> Any:
         self.transactions += 1
         await self._before(self.transactions)
-        return await self._database.write(work)
+        return await self._database.write(work, first)
 
     async def read(
         self, sql: str, args: Sequence[Any] = (), timeout_s: float = READ_TIMEOUT_S

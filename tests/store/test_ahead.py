@@ -67,10 +67,11 @@ class Desk:
         before: Callable[[int], Awaitable[None]] = nothing,
         pause: Callable[[], Awaitable[None]] = do_nothing,
         limits: HeavyLimits = LITTLE,
+        through: Between | None = None,
     ) -> Between:
         """Store messages, what is much ahead of their transaction."""
         self.heard += batch
-        between = Between(self.database, before)
+        between = through or Between(self.database, before)
         request = Request(DEFAULT, [Item(read(one), asked=True) for one in batch], 0)
 
         async def work(tx: Transaction, ready: Ahead | None) -> Answers:
@@ -264,11 +265,15 @@ def add(second: int, name: str, user: str, event: str = "Account Added User") ->
 async def members(database_url: str) -> AsyncIterator[Desk]:
     """Give a database with an account whose members were added twice, and said something else."""
     async with opened(database_url) as database:
-        made = Desk(database)
-        await made.save(*(add(100 + n, f"a{n}", user) for n, user in enumerate(USERS)))
-        await made.save(*(add(300 + n, f"b{n}", user) for n, user in enumerate(USERS)))
-        await made.save(*(track(50, f"s{user}", "Seen", userId=user) for user in USERS))
-        yield made
+        yield await with_members(database)
+
+
+async def with_members(database: Database) -> Desk:
+    made = Desk(database)
+    await made.save(*(add(100 + n, f"a{n}", user) for n, user in enumerate(USERS)))
+    await made.save(*(add(300 + n, f"b{n}", user) for n, user in enumerate(USERS)))
+    await made.save(*(track(50, f"s{user}", "Seen", userId=user) for user in USERS))
+    return made
 
 
 async def test_a_late_deletion_reads_what_was_said_of_its_members_and_no_more(

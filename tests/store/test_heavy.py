@@ -17,7 +17,7 @@ from ingest.ready import PAGE as READ_AT_ONCE
 from ingest.ready import Ahead
 from ingest.refold import EVENTS_MAX
 from ingest.store import Item
-from models.database import Database, Transaction, Work
+from models.database import Database, First, Transaction, Work
 from tests.databases import DEFAULT, Template, opened, read, save_batches
 from tests.laws.model_message import Delivery
 from tests.store.between import Between
@@ -109,11 +109,11 @@ class Watched(Between):
         super().__init__(database)
         self.within: list[tuple[str, int]] = []
 
-    async def write(self, work: Work[Any]) -> Any:
+    async def write(self, work: Work[Any], first: First | None = None) -> Any:
         async def counted(tx: Transaction) -> Any:
             return await work(cast("Transaction", Within(tx, self.within)))
 
-        return await super().write(counted)
+        return await super().write(counted, first)
 
     @property
     def events_within(self) -> int:
