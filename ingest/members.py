@@ -15,9 +15,11 @@ from ingest.working import Company, Working
 from models.database import Raced, Row, Transaction
 from models.values import Micros, Workspace
 
+# Of one statement: to send more takes long at once, and memory.
+_ROWS = 5_000
 _ACROSS = (
     "SELECT customer_id FROM memberships WHERE workspace_id = ?1 AND account_id = ?2"
-    " AND joined_at <= ?3 AND last_add_at > ?3"
+    " AND joined_at <= ?3 AND last_add_at > ?3 LIMIT ?4"
 )
 
 
@@ -26,16 +28,14 @@ async def cut(working: Working, company: Company, deleted: Micros) -> None:
 
     Raise TooMuch where there is more than `working.ahead` allows and has ready.
     """
-    numbers = await _across(working, company.id, deleted)
     ahead = working.ahead
     if ahead is not None and company.id in ahead.members and ahead.members[company.id].written:
-        numbers = await _hold(working, company, deleted, ahead, numbers)
-    elif len(numbers) > (MEMBERS_MAX if ahead is None else ahead.members_max):
-        # Nobody may give their identities to others meanwhile: their rows are not held.
-        await working.tx.alone(working.workspace.id)
-        members = await _members(working, company, deleted)
-        await _put(working, company.id, members, numbers)
-        numbers = [n for n in numbers if n not in members.places or n in members.unsure]
+        numbers = await _hold(working, company, deleted, ahead)
+    else:
+        some = MEMBERS_MAX if ahead is None else ahead.members_max
+        numbers = await _across(working, company.id, deleted, some + 1)
+        if len(numbers) > some:
+            numbers = await _fold_places(working, company, deleted)
     await working.load_people(numbers)
     if any(n not in working.people and n not in working.gone for n in numbers):
         # Somebody has just joined one of them into another, whose place is not seen yet.
@@ -93,10 +93,12 @@ async def write_first(tx: Transaction, workspace: Workspace, ready: Ahead) -> No
     They are right once `cut` has held them to what came since, in the same transaction.
     """
     for account, members in ready.members.items():
-        found = await tx.fetch(_ACROSS, (workspace.id, account, members.deletion))
+        found = await tx.fetch(_ACROSS, (workspace.id, account, members.deletion, AFTER_ALL))
         some = sorted(row[0] for row in found if row[0] in members.rows)
         members.written = set(some)
-        await _upsert(tx, workspace, [members.rows[number] for number in some])
+        for start in range(0, len(some), _ROWS):
+            part = some[start : start + _ROWS]
+            await _upsert(tx, workspace, [members.rows[number] for number in part])
         # Who would give one of them an identity, or take one, writes in its places: from here on that waits.
         members.unsure |= await _moved(
             Source(workspace, tx.fetch, _nothing_deleted, go_on), members
@@ -108,10 +110,9 @@ def is_held(ready: Ahead) -> bool:
     return not any(members.written for members in ready.members.values())
 
 
-async def _hold(
-    working: Working, company: Company, deleted: Micros, ahead: Ahead, across: Collection[int]
-) -> list[int]:
-    """Hold what was written first to what came since; return who is to be folded, with those `across`."""
+async def _hold(working: Working, company: Company, deleted: Micros, ahead: Ahead) -> list[int]:
+    """Hold what was written first to what came since; return who is still to be folded."""
+    across = await _across(working, company.id, deleted, AFTER_ALL)
     found, ready = await _fitting(working, company, deleted, ahead), ahead.members[company.id]
     # Of two members whom the batch made one all is folded again anyway.
     sure = (found.places.keys() & ready.written) - found.unsure
@@ -141,9 +142,9 @@ async def _upsert(tx: Transaction, workspace: Workspace, written: list[Row]) -> 
     await tx.upsert("memberships", rows.MEMBERSHIP_COLUMNS, key, workspace.id, written)
 
 
-async def _across(working: Working, company: int, deleted: Micros) -> list[int]:
-    """Return the members whose joining lies on both sides of a deletion: the log knows the later one."""
-    rows = await working.tx.fetch(_ACROSS, (working.workspace.id, company, deleted))
+async def _across(working: Working, company: int, deleted: Micros, most: int) -> list[int]:
+    """Return members whose joining lies on both sides of a deletion, about so many: the log knows the later one."""
+    rows = await working.tx.fetch(_ACROSS, (working.workspace.id, company, deleted, most))
     # Those who came by a join in this batch have the places of those they were.
     return [row[0] for row in rows] + [
         customer
@@ -155,10 +156,23 @@ async def _across(working: Working, company: int, deleted: Micros) -> list[int]:
     ]
 
 
+async def _fold_places(working: Working, company: Company, deleted: Micros) -> list[int]:
+    """Let members have the places that they are folded to; return who is still to be folded."""
+    members = await _members(working, company, deleted)
+    numbers = await _across(working, company.id, deleted, AFTER_ALL)
+    await _put(working, company.id, members, numbers)
+    return [n for n in numbers if n not in members.places or n in members.unsure]
+
+
 async def _members(working: Working, company: Company, deleted: Micros) -> Members:
-    source, ahead = source_of(working), working.ahead
-    if ahead is None or await _is_little(working, company.id, ahead):
-        return await fold(source, company.id, deleted)
+    ahead = working.ahead
+    little = ahead is None or await _is_little(working, company.id, ahead)
+    if ahead is not None and not little and company.id not in ahead.members:
+        raise TooMuch([WantedMembers(company.id, deleted)])
+    # Nobody may give their identities to others meanwhile: their rows are not held.
+    await working.tx.alone(working.workspace.id)
+    if ahead is None or little:
+        return await fold(source_of(working), company.id, deleted)
     return await _fitting(working, company, deleted, ahead)
 
 
