@@ -80,9 +80,13 @@ async def hear(source: Source, members: Members, events: Collection[Row]) -> Non
 
 
 async def write_rows(source: Source, account: int, members: Members) -> None:
-    """Have the rows of all places ready: to make them takes as long as to write them."""
-    for count, (customer, place) in enumerate(members.places.items(), 1):
-        members.rows[customer] = rows.membership_row(customer, account, place)
+    """Have the rows of those ready who are across: to make them takes as long as to write them."""
+    across = await source.ask(_ACROSS, (source.workspace.id, account, members.deletion, AFTER_ALL))
+    members.rows.clear()
+    for count, (customer,) in enumerate(across, 1):
+        if customer in members.places and customer not in members.unsure:
+            place = members.places[customer]
+            members.rows[customer] = rows.membership_row(customer, account, place)
         if count % source.page == 0:
             await source.pause()
 
@@ -92,17 +96,14 @@ async def write_first(tx: Transaction, workspace: Workspace, ready: Ahead) -> No
 
     They are right once `cut` has held them to what came since, in the same transaction.
     """
-    for account, members in ready.members.items():
-        found = await tx.fetch(_ACROSS, (workspace.id, account, members.deletion, AFTER_ALL))
-        some = sorted(row[0] for row in found if row[0] in members.rows)
-        members.written = set(some)
-        for start in range(0, len(some), _ROWS):
-            part = some[start : start + _ROWS]
-            await _upsert(tx, workspace, [members.rows[number] for number in part])
+    source = Source(workspace, tx.fetch, _nothing_deleted, go_on)
+    for members in ready.members.values():
+        # Of those who are gone there would be rows again.
+        members.unsure |= await _moved(source, members)
+        members.written = members.rows.keys() - members.unsure
+        await _upsert(tx, workspace, members, members.written)
         # Who would give one of them an identity, or take one, writes in its places: from here on that waits.
-        members.unsure |= await _moved(
-            Source(workspace, tx.fetch, _nothing_deleted, go_on), members
-        )
+        members.unsure |= await _moved(source, members)
 
 
 def is_held(ready: Ahead) -> bool:
@@ -123,23 +124,14 @@ async def _hold(working: Working, company: Company, deleted: Micros, ahead: Ahea
     return sorted(rest)
 
 
-async def _put(working: Working, account: int, members: Members, numbers: Collection[int]) -> None:
-    """Let members have the places that they were folded to."""
-    written: list[Row] = []
-    for number in numbers:
-        place = members.places.get(number)
-        if place is None or number in working.gone:
-            continue
-        if number in members.rows and account not in working.places.get(number, {}):
-            written.append(members.rows[number])
-        else:
-            working.places.setdefault(number, {})[account] = place
-    await _upsert(working.tx, working.workspace, written)
-
-
-async def _upsert(tx: Transaction, workspace: Workspace, written: list[Row]) -> None:
-    key = rows.MEMBERSHIP_COLUMNS[:2]
-    await tx.upsert("memberships", rows.MEMBERSHIP_COLUMNS, key, workspace.id, written)
+async def _upsert(
+    tx: Transaction, workspace: Workspace, members: Members, numbers: Collection[int]
+) -> None:
+    """Write the rows that are ready of some members."""
+    some, key = sorted(numbers), rows.MEMBERSHIP_COLUMNS[:2]
+    for start in range(0, len(some), _ROWS):
+        part = [members.rows[number] for number in some[start : start + _ROWS]]
+        await tx.upsert("memberships", rows.MEMBERSHIP_COLUMNS, key, workspace.id, part)
 
 
 async def _across(working: Working, company: int, deleted: Micros, most: int) -> list[int]:
@@ -159,9 +151,16 @@ async def _across(working: Working, company: int, deleted: Micros, most: int) ->
 async def _fold_places(working: Working, company: Company, deleted: Micros) -> list[int]:
     """Let members have the places that they are folded to; return who is still to be folded."""
     members = await _members(working, company, deleted)
-    numbers = await _across(working, company.id, deleted, AFTER_ALL)
-    await _put(working, company.id, members, numbers)
-    return [n for n in numbers if n not in members.places or n in members.unsure]
+    at_hand = {number for number, _ in working.places_in(company.id)}
+    sure = members.rows.keys() - members.unsure - at_hand
+    await _upsert(working.tx, working.workspace, members, sure - working.gone)
+    rest: list[int] = []
+    for number in set(await _across(working, company.id, deleted, AFTER_ALL)) - working.gone:
+        if number in members.places and number not in members.unsure:
+            working.places.setdefault(number, {})[company.id] = members.places[number]
+        else:
+            rest.append(number)
+    return rest
 
 
 async def _members(working: Working, company: Company, deleted: Micros) -> Members:

@@ -26,7 +26,7 @@ AT_HAND_MAX = 20_000
 PAGE_OF_ONE_TIME_MAX = 5_000
 """Events that are read at once where more than a page happened at one time: each page looks at all of these."""
 
-_KEYS_MAX = 500
+_KEYS_MAX = 2_000
 _NUMBERS = 5_000
 AFTER_ALL = 2**62
 """A number beyond that of any event."""
