@@ -65,7 +65,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[PostgresTemplate]:
     """Give a migrated PostgreSQL database, to be copied for each test."""
-    with PostgresTemplate.made(postgres_server) as template:
+    with PostgresTemplate.made(
+        postgres_server, lasts="TEST_POSTGRES_URL" in os.environ
+    ) as template:
         yield template
 
 

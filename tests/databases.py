@@ -100,15 +100,15 @@ class PostgresTemplate:
 
     @classmethod
     @contextmanager
-    def made(cls, server: str) -> Iterator[PostgresTemplate]:
-        """Migrate a database on `server`; remove it afterwards, with what tests left behind."""
+    def made(cls, server: str, *, lasts: bool = True) -> Iterator[PostgresTemplate]:
+        """Migrate a database on `server`; remove it afterwards, with what tests left behind, if that server `lasts`."""
         template = cls(server)
         try:
             asyncio.run(template.execute(f"CREATE DATABASE {template.name}"))
             asyncio.run(_make(f"{server}/{template.name}"))
             yield template
         finally:
-            for name in [*template.left, template.name]:
+            for name in [*template.left, template.name] if lasts else ():
                 asyncio.run(template.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     @property

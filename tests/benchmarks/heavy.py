@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,7 +65,15 @@ class Heavy:
     """Why PostgreSQL was not measured."""
 
 
-def measure(events: int, members: int, folder: Path, say: Say) -> Heavy:
+def measure(
+    events: int,
+    members: int,
+    folder: Path,
+    say: Say,
+    on_postgres: Callable[
+        [], AbstractContextManager[stores.PostgresServer]
+    ] = stores.durable_postgres,
+) -> Heavy:
     """Return what an event takes with so much behind it, with files in `folder`."""
     cases = [
         Case(f"alias of a user of {events:,} events, one flag in common", events, _user, ALIAS),
@@ -87,7 +95,7 @@ def measure(events: int, members: int, folder: Path, say: Say) -> Heavy:
     found.told.extend(_in("SQLite", stores.SqliteFiles(folder), cases, files, say))
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(stores.durable_postgres())
+            server = stack.enter_context(on_postgres())
         except Missing as missing:
             return Heavy(found.told, found.about, str(missing))
         found.about.append(server.about())
