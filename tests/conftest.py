@@ -8,11 +8,16 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.databases import PostgresTemplate, SqliteTemplate, Template
 from tests.postgres import Missing, Server, primary, replica, server
 
 T = TypeVar("T")
+
+# How long an example takes says something of the machine alone.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,6 @@ def several(count: int) -> settings:
     """Return settings under which a test tries so many examples, or a multiple of that."""
     return settings(
         max_examples=count * TIMES,
-        deadline=None,
         # Making a nested filter small takes minutes, and the failing one is shown as it is.
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -23,7 +23,6 @@ RANDOM_LENGTH = 40
 
 law = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
