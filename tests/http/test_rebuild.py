@@ -29,7 +29,7 @@ from tests.laws.model import Delivery
 
 KEY = "chosen-by-the-operator"
 CLIENTS = 3
-ANSWER_SECONDS_MAX = 2.0
+ANSWER_SECONDS_MAX = 4.0
 """How long a client waits at most, on a machine with other work."""
 
 
