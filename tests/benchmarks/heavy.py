@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,9 +70,7 @@ def measure(
     members: int,
     folder: Path,
     say: Say,
-    on_postgres: Callable[
-        [], AbstractContextManager[stores.PostgresServer]
-    ] = stores.durable_postgres,
+    on_postgres: stores.Starts = stores.durable_postgres,
 ) -> Heavy:
     """Return what an event takes with so much behind it, with files in `folder`."""
     cases = [

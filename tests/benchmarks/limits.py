@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -38,9 +38,7 @@ def compare(
     sizes: Sizes,
     folder: Path,
     say: Say,
-    on_postgres: Callable[
-        [], AbstractContextManager[stores.PostgresServer]
-    ] = stores.durable_postgres,
+    on_postgres: stores.Starts = stores.durable_postgres,
     *,
     installs: bool = False,
 ) -> Limits:

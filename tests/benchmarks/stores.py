@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,6 +147,10 @@ class PostgresServer:
                 await connection.close()
 
         return asyncio.run(ask())
+
+
+Starts = Callable[[], AbstractContextManager[PostgresServer]]
+"""What starts a server, or raises Missing."""
 
 
 @contextmanager

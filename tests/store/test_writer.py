@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingest.accept import Busy, Committed, Door, Ingest, QueueLimits
-from models.database import Database, TimedOut, open_database
+from models.database import Database, TimedOut, is_shared, open_database
 from models.values import Outcome, Receipt, Workspace
 from tests.databases import DEFAULT, file_of, opened
 
@@ -55,6 +55,22 @@ async def test_requests_that_queue_meanwhile_share_the_next_commit(database: Dat
     assert [receipt.outcome for (receipt,) in answers] == [Outcome.APPLIED] * 50
     assert len(commits) <= 3
     assert sum(commit.messages for commit in commits) == await count(database) == 50
+
+
+async def test_a_commit_has_as_much_as_it_may_and_less_where_others_write(
+    database: Database,
+) -> None:
+    commits: list[Committed] = []
+    ingest = Ingest(database, watch=commits.append)
+    pages = (map(page, range(start, start + 100)) for start in range(0, 2_200, 100))
+    waiting = [asyncio.create_task(post(ingest, *some)) for some in pages]
+    await asyncio.sleep(0)
+    ingest.start()
+    await asyncio.gather(*waiting)
+    await ingest.close()
+    shared = [500] * 4 + [200]
+    told = shared if is_shared(database.url) else [2_000, 200]
+    assert [commit.messages for commit in commits] == told
 
 
 async def test_what_was_answered_is_there_for_another_connection(
